@@ -1,0 +1,228 @@
+"""The data of every event. CloudEvents attributes travel in headers: see `schemas.cloudevents`."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
+
+from schemas.base import Timestamp, WireModel
+
+TEXT_BYTES_MAX = 256 * 1024
+"""Text up to this many UTF-8 bytes travels in the result event; a longer one is in the document alone."""
+
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Etag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class ErrorCode(StrEnum):
+    """Stable codes that clients and consumers branch on; `docs/errors.md` says what to do about each."""
+
+    FILE_NOT_FOUND = "file_not_found"
+    OBJECT_CHANGED = "object_changed"
+    INSUFFICIENT_TOKENS = "insufficient_tokens"
+    FILE_TOO_LARGE = "file_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNREADABLE_DOCUMENT = "unreadable_document"
+    UNAVAILABLE = "unavailable"
+
+
+class Event(WireModel):
+    """An event's data. `TYPE` is its CloudEvents type without the version."""
+
+    TYPE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+
+class Author(WireModel):
+    """The record that made a document: only its own redelivery may publish that document."""
+
+    event_id: str
+    topic: str
+    partition: NonNegativeInt
+    offset: NonNegativeInt
+
+
+class Origin(StrEnum):
+    """Why a request was made."""
+
+    API = "api"
+    NOTIFICATION = "notification"
+    RECONCILER = "reconciler"
+    TAKEOVER = "takeover"
+    PASSED_ON = "passed_on"
+
+
+class OcrRequest(Event):
+    """Read this content of this object. On `ocr.requests` somebody waits, on `ocr.uploads` nobody does."""
+
+    TYPE: ClassVar[str] = "ocr.request"
+
+    result_id: str
+    user_id: UserId
+    bucket: str
+    key: str
+    etag: Etag
+    size_bytes: NonNegativeInt | None = None
+    origin: Origin
+    requested_at: Timestamp
+    takeover_of: Author | None = Field(
+        default=None, description="The author whose document this record is to take over; only the ledger sets it."
+    )
+
+
+class Failure(WireModel):
+    """Why there is no text."""
+
+    code: ErrorCode
+    reason: str = Field(description="A sentence a person can act on.")
+
+
+class Price(WireModel):
+    """What a token buys; written into every usage event so that a charge can be checked years later."""
+
+    version: str
+    tokens_per_page_unit: NonNegativeInt
+    tokens_per_word: NonNegativeInt
+
+
+class UsageRecorded(Event):
+    """What one terminal result costs its user. `usage_id` is unique in the ledger for ever."""
+
+    TYPE: ClassVar[str] = "ocr.usage.recorded"
+
+    usage_id: str = Field(description="The result id of a completed result; a failure's is its author's event id.")
+    result_id: str
+    user_id: UserId
+    key: str
+    outcome: Literal["completed", "failed"]
+    page_units: NonNegativeInt
+    words: NonNegativeInt
+    tokens: NonNegativeInt
+    price: Price
+    occurred_at: Timestamp
+
+
+class ResultCompleted(Event):
+    """A document was read. One such event a result id."""
+
+    TYPE: ClassVar[str] = "ocr.result.completed"
+
+    result_id: str
+    user_id: UserId
+    bucket: str
+    key: str
+    etag: Etag
+    created_at: Timestamp
+    text: str | None = Field(description="None when longer than 256 KiB: then it is in the document alone.")
+    language: str
+    word_count: NonNegativeInt
+    page_count: PositiveInt
+    tokens_used: NonNegativeInt
+    file_url: str
+    document_bucket: str
+    document_key: str
+
+
+class ResultFailed(Event):
+    """The input cannot be read, for certain: asking again gives the same answer. Charged nothing."""
+
+    TYPE: ClassVar[str] = "ocr.result.failed"
+
+    result_id: str
+    user_id: UserId
+    bucket: str
+    key: str
+    etag: Etag
+    created_at: Timestamp
+    error: Failure
+    document_bucket: str
+    document_key: str
+
+
+class ResultRefused(Event):
+    """Not read this time, charged nothing, has no document, may come more than once; may be asked for again."""
+
+    TYPE: ClassVar[str] = "ocr.result.refused"
+
+    result_id: str
+    user_id: UserId
+    bucket: str
+    key: str
+    etag: Etag
+    refused_at: Timestamp
+    error: Failure
+
+
+class EntryLine(WireModel):
+    """One side of a posting; the lines of an entry sum to zero."""
+
+    account: str
+    amount: int
+
+
+class EntryPosted(Event):
+    """An entry of the ledger, as it stands there; never changed afterwards."""
+
+    TYPE: ClassVar[str] = "ledger.entry.posted"
+
+    entry_id: str
+    kind: Literal["usage", "grant"]
+    user_id: UserId
+    reference: str = Field(description="The usage id, or the grant's idempotency key.")
+    result_id: str | None = None
+    lines: tuple[EntryLine, ...]
+    payload_hash: str
+    sequence: PositiveInt = Field(description="Counts the entries of the user's account.")
+    previous_hash: str
+    entry_hash: str
+    posted_at: Timestamp
+    usage: UsageRecorded | None = None
+    note: str | None = None
+
+
+class BalanceChanged(Event):
+    """An account's balance. Readers drop a version that is not above the one they know."""
+
+    TYPE: ClassVar[str] = "ledger.balance.changed"
+
+    user_id: UserId
+    balance: int
+    version: PositiveInt
+    as_of: Timestamp
+
+
+class LedgerHeartbeat(Event):
+    """Up to which moment one partition of `ocr.usage` is posted. Every 5 s, keyed by the partition."""
+
+    TYPE: ClassVar[str] = "ledger.heartbeat"
+
+    partition: NonNegativeInt
+    partition_count: PositiveInt
+    posted_until: Timestamp
+
+
+class SweepReported(Event):
+    """What one pass of the reconciler saw and did."""
+
+    TYPE: ClassVar[str] = "ocr.sweep.reported"
+
+    sweep_id: str
+    started_at: Timestamp
+    finished_at: Timestamp
+    users: NonNegativeInt
+    objects: NonNegativeInt
+    requested: NonNegativeInt
+    passed_over: NonNegativeInt = Field(description="Objects of accounts without balance.")
+
+
+EVENTS: tuple[type[Event], ...] = (
+    OcrRequest,
+    UsageRecorded,
+    ResultCompleted,
+    ResultFailed,
+    ResultRefused,
+    EntryPosted,
+    BalanceChanged,
+    LedgerHeartbeat,
+    SweepReported,
+)

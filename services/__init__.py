@@ -1,0 +1,1 @@
+"""The processes of OCR Services, one folder each, and the mechanics they stand on."""

@@ -1,0 +1,1 @@
+"""Mechanics every worker stands on; knows no service."""

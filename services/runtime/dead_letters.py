@@ -1,0 +1,67 @@
+"""Undecodable records, and only they, go to `<topic>.dlq` with the reason and where they came from."""
+
+import logging
+from confluent_kafka import KafkaException, Message, Producer
+
+from services.runtime.errors import BrokerUnavailable, Halt
+from services.runtime.metrics import DEAD_LETTERS
+
+_log = logging.getLogger(__name__)
+
+CONSECUTIVE_MAX = 100
+"""A run of this many undecodable records is no accident of one producer: the worker halts."""
+
+
+def dead_letter_id(topic: str, partition: int, offset: int) -> str:
+    """The event id of a dead letter: its origin, so that the same record twice is seen as one."""
+    return f"{topic}/{partition}/{offset}"
+
+
+def dead_letter_headers(message: Message, reason: str) -> list[tuple[str, bytes]]:
+    """The original headers, prefixed, behind the origin and the reason."""
+    topic, partition, offset = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+    origin = {
+        "ce_id": dead_letter_id(topic, partition, offset),
+        "dlq-reason": reason[:1000],
+        "dlq-topic": topic,
+        "dlq-partition": str(partition),
+        "dlq-offset": str(offset),
+    }
+    headers = [(name, value.encode()) for name, value in origin.items()]
+    headers += [(f"original-{name}", value or b"") for name, value in message.headers() or ()]
+    return headers
+
+
+class DeadLetters:
+    """Counts and forwards undecodable records; halts the worker on a run of them."""
+
+    def __init__(self, producer: Producer, consecutive_max: int = CONSECUTIVE_MAX) -> None:
+        self._producer = producer
+        self._consecutive_max = consecutive_max
+        self._consecutive = 0
+
+    def decoded(self) -> None:
+        """A record was fine: the run of undecodable ones ends."""
+        self._consecutive = 0
+
+    def add(self, message: Message, reason: str) -> None:
+        """Queues one dead letter on the producer; the caller flushes before it commits the offset.
+
+        Raises:
+            Halt: the last `consecutive_max` records were all undecodable.
+        """
+        self._consecutive += 1
+        topic = str(message.topic())
+        _log.warning("undecodable record", extra={"topic": topic, "offset": message.offset(), "reason": reason})
+        DEAD_LETTERS.labels(topic=topic).inc()
+        if self._consecutive >= self._consecutive_max:
+            raise Halt(f"{self._consecutive} undecodable records in a row on {topic}; the last: {reason}")
+        try:
+            self._producer.produce(
+                f"{topic}.dlq",
+                key=message.key(),
+                value=message.value(),
+                headers=dead_letter_headers(message, reason),
+            )
+        except (BufferError, KafkaException) as error:
+            raise BrokerUnavailable(f"dead letter of {topic}: {error}") from error

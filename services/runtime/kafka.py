@@ -1,0 +1,125 @@
+"""Clients of the broker, with the settings that matter, each with its reason."""
+
+import logging
+from collections.abc import Mapping
+from typing import Literal
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+
+from schemas.topics import Topic
+from services.runtime.settings import KafkaSettings
+
+Config = dict[str, str | int | float | bool]
+
+_log = logging.getLogger(__name__)
+
+
+def common_config(settings: KafkaSettings) -> Config:
+    """Address and credentials."""
+    config: Config = {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "security.protocol": settings.security_protocol,
+        "socket.keepalive.enable": True,
+        "reconnect.backoff.max.ms": 2_000,
+        # A topic created a moment ago is seen within this time.
+        "topic.metadata.refresh.interval.ms": 30_000,
+    }
+    optional: Mapping[str, str | None] = {
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.sasl_username,
+        "sasl.password": settings.sasl_password.get_secret_value() if settings.sasl_password else None,
+        "ssl.ca.location": settings.ssl_ca_location,
+    }
+    return config | {name: value for name, value in optional.items() if value is not None}
+
+
+def topic_name(settings: KafkaSettings, topic: Topic) -> str:
+    """The topic's name on the broker."""
+    return settings.topic_prefix + topic.name
+
+
+def dead_letters_name(settings: KafkaSettings, topic: Topic) -> str:
+    """The name of the topic's dead letters on the broker."""
+    return settings.topic_prefix + topic.dead_letters
+
+
+def group_name(settings: KafkaSettings, group: str) -> str:
+    """The consumer group's id on the broker."""
+    return settings.topic_prefix + group
+
+
+def producer_config(settings: KafkaSettings, *, linger_ms: int, transactional_id: str | None = None) -> Config:
+    """A producer that writes each record once, in order, to every in-sync replica."""
+    config = common_config(settings) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": linger_ms,
+        "compression.type": "lz4",
+        # Java clients' partitioner, so that a key meets the same partition whoever writes it.
+        "partitioner": "murmur2_random",
+        "message.max.bytes": 1024 * 1024,
+    }
+    if transactional_id is not None:
+        config["transactional.id"] = settings.topic_prefix + transactional_id
+        config["transaction.timeout.ms"] = settings.transaction_timeout_ms
+    return config
+
+
+def create_producer(
+    settings: KafkaSettings, *, linger_ms: int, transactional_id: str | None = None
+) -> Producer:
+    """A producer; nothing is sent before the first record."""
+    config = producer_config(settings, linger_ms=linger_ms, transactional_id=transactional_id)
+    return Producer(config | {"error_cb": _log_client_error}, logger=_log)
+
+
+def consumer_config(
+    settings: KafkaSettings,
+    *,
+    group: str,
+    offset_reset: Literal["earliest", "latest", "error"],
+    prompt: bool = False,
+) -> Config:
+    """A consumer that commits only what it is told to and sees only committed transactions.
+
+    `prompt` shortens the broker's wait for more data: pausing a partition purges its prefetch, and a resumed
+    one waits for the fetch under way.
+    """
+    return common_config(settings) | {
+        "group.id": group_name(settings, group),
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": offset_reset,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": settings.heartbeat_interval_ms,
+        "max.poll.interval.ms": max(settings.max_poll_interval_ms, settings.session_timeout_ms),
+        "fetch.wait.max.ms": 10 if prompt else 200,
+        "fetch.error.backoff.ms": 50 if prompt else 500,
+    }
+
+
+def create_consumer(config: Config) -> Consumer:
+    """A consumer of the given configuration; joins nothing before it subscribes or assigns."""
+    return Consumer(config | {"error_cb": _log_client_error}, logger=_log)
+
+
+def is_fatal(error: KafkaException) -> bool:
+    """Whether the client that raised this can only be thrown away."""
+    return bool(_kafka_error(error).fatal())
+
+
+def error_code(error: KafkaException) -> int:
+    """The librdkafka or broker code of an exception."""
+    return int(_kafka_error(error).code())
+
+
+def _kafka_error(error: KafkaException) -> KafkaError:
+    inner = error.args[0] if error.args else None
+    return inner if isinstance(inner, KafkaError) else KafkaError(KafkaError._FAIL, str(error))
+
+
+def _log_client_error(error: KafkaError) -> None:
+    # librdkafka reconnects by itself; what it cannot mend is raised from the call that needed it.
+    _log.warning("broker client: %s", error.str(), extra={"kafka_code": error.name()})
