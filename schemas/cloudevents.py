@@ -17,7 +17,9 @@ from schemas.events import EVENTS, Event
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes | None]]
+"""As confluent-kafka takes and gives them."""
+RawHeaders = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes | None]] | None
 E = TypeVar("E", bound=Event)
 
 _TYPES: Mapping[str, type[Event]] = {event.TYPE: event for event in EVENTS}
@@ -73,7 +75,7 @@ def encode(event: Event, attributes: Attributes) -> tuple[Headers, bytes]:
     return [(name, value.encode()) for name, value in headers.items()], event.to_json()
 
 
-def decode(headers: Iterable[tuple[str, bytes | None]] | None, body: bytes | None) -> Decoded:
+def decode(headers: RawHeaders, body: bytes | None) -> Decoded:
     """The event of one record.
 
     Raises:
@@ -93,7 +95,7 @@ def decode(headers: Iterable[tuple[str, bytes | None]] | None, body: bytes | Non
         raise Undecodable(f"{attributes.type}: {where}: {first['msg']}") from error
 
 
-def decode_as(model: type[E], headers: Iterable[tuple[str, bytes | None]] | None, body: bytes | None) -> E:
+def decode_as(model: type[E], headers: RawHeaders, body: bytes | None) -> E:
     """The data of one record that has to be of one type.
 
     Raises:
@@ -105,9 +107,12 @@ def decode_as(model: type[E], headers: Iterable[tuple[str, bytes | None]] | None
     return decoded.data
 
 
-def _header_texts(headers: Iterable[tuple[str, bytes | None]] | None) -> dict[str, str]:
+def _header_texts(headers: RawHeaders) -> dict[str, str]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     try:
-        return {name: value.decode() for name, value in headers or () if value is not None}
+        return {
+            name: value.decode() if isinstance(value, bytes) else value for name, value in pairs if value is not None
+        }
     except UnicodeDecodeError as error:
         raise Undecodable("a header that is not UTF-8") from error
 

@@ -66,7 +66,8 @@ class OcrRequest(Event):
     origin: Origin
     requested_at: Timestamp
     takeover_of: Author | None = Field(
-        default=None, description="The author whose document this record is to take over; only the ledger sets it."
+        default=None,
+        description="The author whose document this record is to take over; only the ledger sets it.",
     )
 
 

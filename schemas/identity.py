@@ -58,8 +58,9 @@ def _is_filename(name: str) -> bool:
     # A percent sign would make one key mean two objects: one raw, one decoded.
     if re.search(r"%2[eEfF]|%5[cC]|%00", name):
         return False
-    return not any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 or 0xD800 <= ord(letter) < 0xE000
-                   for letter in name)
+    return not any(
+        ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 or 0xD800 <= ord(letter) < 0xE000 for letter in name
+    )
 
 
 def plain_etag(etag: str) -> str:

@@ -1,8 +1,10 @@
 """Undecodable records, and only they, go to `<topic>.dlq` with the reason and where they came from."""
 
 import logging
+
 from confluent_kafka import KafkaException, Message, Producer
 
+from schemas.cloudevents import Headers
 from services.runtime.errors import BrokerUnavailable, Halt
 from services.runtime.metrics import DEAD_LETTERS
 
@@ -17,7 +19,7 @@ def dead_letter_id(topic: str, partition: int, offset: int) -> str:
     return f"{topic}/{partition}/{offset}"
 
 
-def dead_letter_headers(message: Message, reason: str) -> list[tuple[str, bytes]]:
+def dead_letter_headers(message: Message, reason: str) -> Headers:
     """The original headers, prefixed, behind the origin and the reason."""
     topic, partition, offset = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
     origin = {
@@ -27,9 +29,10 @@ def dead_letter_headers(message: Message, reason: str) -> list[tuple[str, bytes]
         "dlq-partition": str(partition),
         "dlq-offset": str(offset),
     }
-    headers = [(name, value.encode()) for name, value in origin.items()]
-    headers += [(f"original-{name}", value or b"") for name, value in message.headers() or ()]
-    return headers
+    carried = message.headers() or []
+    pairs = carried.items() if isinstance(carried, dict) else carried
+    headers: Headers = list(origin.items())
+    return headers + [(f"original-{name}", value) for name, value in pairs]
 
 
 class DeadLetters:

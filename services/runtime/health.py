@@ -38,7 +38,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002
+    def log_message(self, format: str, *args: object) -> None:
         """Probes come every few seconds; their lines would drown the rest."""
 
 

@@ -65,9 +65,7 @@ def producer_config(settings: KafkaSettings, *, linger_ms: int, transactional_id
     return config
 
 
-def create_producer(
-    settings: KafkaSettings, *, linger_ms: int, transactional_id: str | None = None
-) -> Producer:
+def create_producer(settings: KafkaSettings, *, linger_ms: int, transactional_id: str | None = None) -> Producer:
     """A producer; nothing is sent before the first record."""
     config = producer_config(settings, linger_ms=linger_ms, transactional_id=transactional_id)
     return Producer(config | {"error_cb": _log_client_error}, logger=_log)

@@ -7,7 +7,10 @@ _FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 # Every worker
 DEAD_LETTERS = Counter("ocr_dead_letters_total", "Undecodable records sent to the dead letters.", ["topic"])
 STORE_CALLS = Histogram(
-    "ocr_object_store_call_seconds", "Calls of the object store.", ["operation", "outcome"], buckets=_FAST_SECONDS
+    "ocr_object_store_call_seconds",
+    "Calls of the object store.",
+    ["operation", "outcome"],
+    buckets=_FAST_SECONDS,
 )
 TRANSACTIONS = Histogram("ocr_transaction_seconds", "Kafka transactions.", ["outcome"], buckets=_FAST_SECONDS)
 LOOP_TICK = Gauge("ocr_loop_tick_timestamp_seconds", "When the main loop last went round.")

@@ -1,0 +1,22 @@
+"""Entry point of `ocr-services`."""
+
+import typer
+
+from services.cli.provision import provision
+
+app = typer.Typer(
+    name="ocr-services",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Self-hosted OCR: upload an image to S3, get its text.",
+)
+app.command()(provision)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

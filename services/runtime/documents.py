@@ -1,0 +1,56 @@
+"""Documents in the results bucket: created once, replaced only by whoever saw the last version."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from schemas.document import Document
+from schemas.identity import document_key
+from services.runtime.errors import Halt
+from services.runtime.object_store import ObjectStore
+
+_CONTENT_TYPE = "application/json"
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """A document as read, with the etag that a replacement has to name."""
+
+    document: Document
+    etag: str
+
+
+class DocumentStore:
+    """The results bucket, by user and result id. See `ObjectStore` for what each call raises."""
+
+    def __init__(self, store: ObjectStore, bucket: str) -> None:
+        self._store = store
+        self.bucket = bucket
+
+    def read(self, user_id: str, result_id: str) -> StoredDocument | None:
+        """The document of a result, None if there is none.
+
+        Raises:
+            Halt: what lies there is no document; overwriting it could charge twice.
+        """
+        key = document_key(user_id, result_id)
+        found = self._store.read(self.bucket, key)
+        if found is None:
+            return None
+        body, etag = found
+        try:
+            return StoredDocument(Document.model_validate_json(body), etag)
+        except ValidationError as error:
+            raise Halt(f"{self.bucket}/{key} is not a document of this version") from error
+
+    def create(self, document: Document) -> StoredDocument:
+        """Creates the document if there is none. Raises `PreconditionFailed` if there is one."""
+        key = document_key(document.user_id, document.result_id)
+        etag = self._store.create(self.bucket, key, document.to_json(), _CONTENT_TYPE)
+        return StoredDocument(document, etag)
+
+    def replace(self, document: Document, etag: str) -> StoredDocument:
+        """Replaces the version of `etag`. Raises `PreconditionFailed` if another stands there."""
+        key = document_key(document.user_id, document.result_id)
+        new = self._store.replace(self.bucket, key, document.to_json(), _CONTENT_TYPE, etag)
+        return StoredDocument(document, new)

@@ -1,0 +1,262 @@
+"""The object store behind the few calls that we make of it; every failure is a type."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from schemas.identity import plain_etag
+from services.runtime.errors import StoreUnavailable
+from services.runtime.metrics import STORE_CALLS
+from services.runtime.settings import ObjectStoreSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CHUNK_BYTES = 1 << 20
+_ABSENT = {"NoSuchKey", "NotFound", "404"}
+_CONFLICTS_MAX = 20
+
+
+class ObjectGone(Exception):
+    """No object lies under this key."""
+
+
+class ObjectChanged(Exception):
+    """The object under this key is no longer the one that was asked for."""
+
+
+class PreconditionFailed(Exception):
+    """A conditional write found the object existing, or changed."""
+
+
+class ObjectTooLarge(Exception):
+    """The object has more bytes than allowed."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What HEAD or a listing says of an object; the etag is without quotes."""
+
+    key: str
+    etag: str
+    size_bytes: int
+    modified_at: datetime
+    content_type: str | None = None
+
+
+def create_client(settings: ObjectStoreSettings, *, endpoint_url: str | None = None) -> "S3Client":
+    """A boto3 client: V4 signatures, path style (which every store speaks), bounded waits, two retries."""
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    key = settings.access_key.get_secret_value() if settings.access_key else None
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint_url or settings.endpoint_url,
+        region_name=settings.region,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
+            connect_timeout=5,
+            read_timeout=settings.timeout_seconds,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=settings.connections_max,
+            # Not every store knows the newer checksums; integrity is held by the etag.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+class ObjectStore:
+    """Reads pinned to an etag, conditional writes, listings. Safe to share between threads, as boto3 clients are."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self._client = client
+
+    @property
+    def client(self) -> "S3Client":
+        """The boto3 client, for presigning and for the set-up of buckets."""
+        return self._client
+
+    def head(self, bucket: str, key: str) -> StoredObject | None:
+        """What lies under `key`, None if nothing does.
+
+        Raises:
+            StoreUnavailable: no answer, or an error of the store's own.
+        """
+        with _call("head"):
+            try:
+                found = self._client.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    return None
+                raise
+        return StoredObject(
+            key,
+            plain_etag(found["ETag"]),
+            found["ContentLength"],
+            found["LastModified"],
+            found.get("ContentType"),
+        )
+
+    def read(self, bucket: str, key: str) -> tuple[bytes, str] | None:
+        """Body and etag of an object of ours, None if there is none.
+
+        Raises:
+            StoreUnavailable: no answer, a cut body, or an error of the store's own.
+        """
+        with _call("get"):
+            try:
+                found = self._client.get_object(Bucket=bucket, Key=key)
+                return found["Body"].read(), plain_etag(found["ETag"])
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    return None
+                raise
+
+    def download(self, bucket: str, key: str, etag: str, path: Path, bytes_max: int) -> int:
+        """Writes this very content of the object to `path` and returns its size in bytes.
+
+        Raises:
+            ObjectGone: nothing lies under `key`.
+            ObjectChanged: something else lies there now.
+            ObjectTooLarge: it has more than `bytes_max` bytes; nothing beyond them was read.
+            StoreUnavailable: no answer, a cut body, or an error of the store's own.
+        """
+        with _call("download"):
+            try:
+                found = self._client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{plain_etag(etag)}"')
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    raise ObjectGone(key) from error
+                if _status(error) == 412:
+                    raise ObjectChanged(key) from error
+                raise
+            if plain_etag(found["ETag"]) != plain_etag(etag):
+                found["Body"].close()
+                raise ObjectChanged(key)
+            return _spool(found["Body"], found["ContentLength"], path, bytes_max)
+
+    def create(self, bucket: str, key: str, body: bytes, content_type: str) -> str:
+        """Writes an object only if none is there, and returns its etag.
+
+        Raises:
+            PreconditionFailed: there is one. After a lost response it may be our own: read it back.
+            StoreUnavailable: no answer, or an error of the store's own; the object may exist or not.
+        """
+        return self._put("create", Bucket=bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+
+    def replace(self, bucket: str, key: str, body: bytes, content_type: str, etag: str) -> str:
+        """Writes over an object only if it is still the one of `etag`, and returns the new etag.
+
+        Raises:
+            PreconditionFailed: it is another, or gone.
+            StoreUnavailable: no answer, or an error of the store's own; it may be replaced or not.
+        """
+        quoted = f'"{plain_etag(etag)}"'
+        return self._put("replace", Bucket=bucket, Key=key, Body=body, ContentType=content_type, IfMatch=quoted)
+
+    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> str:
+        """Writes an object whatever is there, and returns its etag."""
+        return self._put("put", Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Deletes an object; one that does not exist is no error."""
+        with _call("delete"):
+            self._client.delete_object(Bucket=bucket, Key=key)
+
+    def list(self, bucket: str, prefix: str, start_after: str = "") -> Iterator[StoredObject]:
+        """The objects under `prefix` in the order of their keys, a thousand a call.
+
+        Raises:
+            StoreUnavailable: while iterating; what was yielded before holds.
+        """
+        token: str | None = None
+        while True:
+            with _call("list"):
+                page = self._list_page(bucket, prefix, start_after, token)
+            for found in page.get("Contents", ()):
+                etag = plain_etag(found["ETag"])
+                yield StoredObject(found["Key"], etag, found["Size"], found["LastModified"])
+            token = page.get("NextContinuationToken")
+            if not page.get("IsTruncated") or not token:
+                return
+
+    def list_folders(self, bucket: str, prefix: str) -> Iterator[str]:
+        """The common prefixes one level below `prefix`, each ending with a slash."""
+        with _call("list"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+            folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ())]
+        yield from folders
+
+    def _list_page(self, bucket: str, prefix: str, start_after: str, token: str | None) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+        if token:
+            arguments["ContinuationToken"] = token
+        elif start_after:
+            arguments["StartAfter"] = start_after
+        return dict(self._client.list_objects_v2(**arguments))
+
+    def _put(self, operation: str, **arguments: Any) -> str:
+        for attempt in range(_CONFLICTS_MAX):
+            with _call(operation):
+                try:
+                    return plain_etag(self._client.put_object(**arguments)["ETag"])
+                except ClientError as error:
+                    if _code(error) == "ConditionalRequestConflict" or _status(error) == 409:
+                        # Another conditional write is under way: the outcome is not known yet, ask again.
+                        time.sleep(min(0.02 * 2**attempt, 1.0))
+                        continue
+                    if _status(error) == 412 or ("IfMatch" in arguments and _code(error) in _ABSENT):
+                        raise PreconditionFailed(str(arguments["Key"])) from error
+                    raise
+        raise StoreUnavailable(f"{operation}: conflicting conditional writes without end")
+
+
+def _spool(body: Any, size_bytes: int, path: Path, bytes_max: int) -> int:
+    if size_bytes > bytes_max:
+        body.close()
+        raise ObjectTooLarge(f"{size_bytes} bytes, at most {bytes_max} are read")
+    written = 0
+    with path.open("wb") as file:
+        for chunk in body.iter_chunks(_CHUNK_BYTES):
+            written += file.write(chunk)
+    if written != size_bytes:
+        raise StoreUnavailable(f"a body of {written} bytes where {size_bytes} were announced")
+    return written
+
+
+@contextmanager
+def _call(operation: str) -> Iterator[None]:
+    started, outcome = time.perf_counter(), "ok"
+    try:
+        yield
+    except (ObjectGone, ObjectChanged, PreconditionFailed, ObjectTooLarge):
+        outcome = "refused"
+        raise
+    except (ClientError, BotoCoreError, OSError) as error:
+        outcome = "error"
+        raise StoreUnavailable(f"{operation}: {_describe(error)}") from error
+    finally:
+        STORE_CALLS.labels(operation=operation, outcome=outcome).observe(time.perf_counter() - started)
+
+
+def _describe(error: Exception) -> str:
+    return f"{_code(error)} ({_status(error)})" if isinstance(error, ClientError) else type(error).__name__
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,142 @@
+"""Topics, the extractor's first offsets, and buckets: created where missing, never shrunk, safe to repeat."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from botocore.exceptions import ClientError
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from schemas.topics import TOPICS, Topic
+from services.runtime import groups
+from services.runtime.kafka import (
+    common_config,
+    consumer_config,
+    create_consumer,
+    dead_letters_name,
+    group_name,
+    topic_name,
+)
+from services.runtime.object_store import ObjectStore
+from services.runtime.settings import KafkaSettings
+
+_log = logging.getLogger(__name__)
+_TIMEOUT_SECONDS = 30.0
+
+
+def provision_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> list[str]:
+    """Creates missing topics and partitions, with their dead letters, and returns the names it created.
+
+    A lane's new partition gets offset 0 committed for the extractor's group, because that group refuses to
+    guess where to begin (`auto.offset.reset=error`): a missing offset means lost history there, not a new topic.
+
+    Raises:
+        KafkaException: the broker refused or did not answer.
+    """
+    admin = AdminClient(common_config(settings))
+    wanted = list(topics)
+    existing = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    new = [spec for topic in wanted for spec in _specs(settings, topic) if spec.topic not in existing]
+    _await(admin.create_topics(new, operation_timeout=_TIMEOUT_SECONDS) if new else {})
+    grown = _grow(admin, settings, wanted)
+    for topic in wanted:
+        if topic.is_lane:
+            _commit_first_offsets(settings, topic)
+    created = [spec.topic for spec in new] + grown
+    if created:
+        _log.info("provisioned", extra={"topics": created})
+    return created
+
+
+def ensure_bucket(store: ObjectStore, bucket: str) -> bool:
+    """Creates a bucket if there is none; True if it did."""
+    client = store.client
+    try:
+        client.head_bucket(Bucket=bucket)
+        return False
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
+            raise
+    try:
+        if client.meta.region_name in (None, "us-east-1"):
+            client.create_bucket(Bucket=bucket)
+        else:
+            region = client.meta.region_name
+            client.create_bucket(
+                Bucket=bucket,
+                CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
+            )
+    except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+        return False
+    return True
+
+
+def _partitions(settings: KafkaSettings, topic: Topic) -> int:
+    return 1 if topic.partitions == 1 else settings.partitions
+
+
+def _specs(settings: KafkaSettings, topic: Topic) -> list[NewTopic]:
+    retention_ms = str(int(topic.retention_ms * settings.retention_factor))
+    config = {
+        "max.message.bytes": str(topic.message_bytes_max),
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+    }
+    if not topic.compacted:
+        config["retention.ms"] = retention_ms
+    dead_config = {"max.message.bytes": str(2 * topic.message_bytes_max), "retention.ms": retention_ms}
+    replication = settings.replication_factor
+    return [
+        NewTopic(topic_name(settings, topic), _partitions(settings, topic), replication, config=config),
+        NewTopic(dead_letters_name(settings, topic), 1, replication, config=dead_config),
+    ]
+
+
+def _grow(admin: AdminClient, settings: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
+    existing = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    short = {}
+    for topic in topics:
+        name, count = topic_name(settings, topic), _partitions(settings, topic)
+        if name in existing and 0 < len(existing[name].partitions) < count:
+            short[name] = NewPartitions(name, count)
+    _await(admin.create_partitions(list(short.values())) if short else {})
+    return list(short)
+
+
+def _commit_first_offsets(settings: KafkaSettings, topic: Topic) -> None:
+    """Commits offset 0 where nothing was ever written and nothing is committed: there 0 is the truth."""
+    name = topic_name(settings, topic)
+    consumer = create_consumer(consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error"))
+    try:
+        numbers = consumer.list_topics(name, timeout=_TIMEOUT_SECONDS).topics[name].partitions
+        asked = [TopicPartition(name, number) for number in numbers]
+        missing = [found for found in consumer.committed(asked, timeout=_TIMEOUT_SECONDS) if found.offset < 0]
+        fresh = [
+            TopicPartition(name, partition.partition, 0)
+            for partition in missing
+            if consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_SECONDS)[1] == 0
+        ]
+        if fresh:
+            consumer.commit(offsets=fresh, asynchronous=False)
+        if len(fresh) < len(missing):
+            _log.error(
+                "the group %s has no offset on %d partitions of %s that hold records; "
+                "`ocr-services skip-to-end` sets them",
+                group_name(settings, groups.EXTRACTOR),
+                len(missing) - len(fresh),
+                name,
+            )
+    finally:
+        consumer.close()
+
+
+def _await(futures: Mapping[str, Future[Any]]) -> None:
+    for name, future in futures.items():
+        try:
+            future.result()
+        except KafkaException as error:
+            # Another process of ours provisions at the same time.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise KafkaException(KafkaError(error.args[0].code(), f"{name}: {error.args[0].str()}")) from error

@@ -1,0 +1,98 @@
+"""One Kafka transaction: records and the offsets they answer become visible together, or not at all."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from schemas.cloudevents import Headers
+from services.runtime.metrics import TRANSACTIONS
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as it goes to the broker."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Headers
+
+
+class TransactionAborted(Exception):
+    """Nothing was published and no offset moved; poll, then publish again what is still held."""
+
+
+class ProducerLost(Exception):
+    """The producer cannot go on; a new one is needed. Whether the last transaction stands is not known."""
+
+
+class TransactionalPublisher:
+    """Publishes batches of records with offsets. One thread at a time."""
+
+    def __init__(self, producer: Producer, timeout_seconds: float = 15.0) -> None:
+        self._producer = producer
+        self._timeout_seconds = timeout_seconds
+
+    def begin(self) -> None:
+        """Registers with the broker, once, before the first batch."""
+        self._producer.init_transactions(self._timeout_seconds)
+
+    def publish(self, records: Sequence[Record], offsets: Sequence[TopicPartition], group_metadata: Any) -> None:
+        """Publishes all of it or nothing.
+
+        Raises:
+            TransactionAborted: nothing was published: a refused generation, a broker that stayed away.
+            ProducerLost: the producer is fenced, or the fate of the transaction is unknown.
+        """
+        started, outcome = time.perf_counter(), "aborted"
+        try:
+            self._attempt(records, offsets, group_metadata)
+            outcome = "committed"
+        except KafkaException as error:
+            self._give_up(error)
+        except BufferError as error:
+            self._abort()
+            raise TransactionAborted(str(error)) from error
+        finally:
+            TRANSACTIONS.labels(outcome=outcome).observe(time.perf_counter() - started)
+
+    def _attempt(self, records: Sequence[Record], offsets: Sequence[TopicPartition], group_metadata: Any) -> None:
+        self._producer.begin_transaction()
+        for record in records:
+            self._producer.produce(record.topic, key=record.key, value=record.value, headers=record.headers)
+        # librdkafka waits out a long poll inside send_offsets_to_transaction when records are still in flight.
+        if records and self._producer.flush(self._timeout_seconds):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records were not acknowledged in time"))
+        self._producer.send_offsets_to_transaction(list(offsets), group_metadata, self._timeout_seconds)
+        self._commit()
+
+    def _commit(self) -> None:
+        deadline = time.monotonic() + self._timeout_seconds
+        while True:
+            try:
+                self._producer.commit_transaction(max(0.1, deadline - time.monotonic()))
+                return
+            except KafkaException as error:
+                # A commit that timed out may be under way: only repeating it tells its fate.
+                if not error.args[0].retriable() or time.monotonic() >= deadline:
+                    raise
+
+    def _give_up(self, error: KafkaException) -> None:
+        kafka_error = error.args[0]
+        _log.warning("transaction failed", extra={"kafka_code": kafka_error.name(), "reason": kafka_error.str()})
+        if kafka_error.fatal():
+            raise ProducerLost(kafka_error.str()) from error
+        self._abort()
+        raise TransactionAborted(kafka_error.str()) from error
+
+    def _abort(self) -> None:
+        try:
+            self._producer.abort_transaction(self._timeout_seconds)
+        except KafkaException as error:
+            raise ProducerLost(f"cannot abort: {error}") from error
