@@ -16,6 +16,8 @@ from schemas.events import EVENTS, Event
 
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
+ATTRIBUTE_LENGTH_MAX = 2048
+"""Characters; an object key is the longest thing that travels as an attribute."""
 
 Headers = list[tuple[str, str | bytes | None]]
 """As confluent-kafka takes and gives them."""
@@ -23,6 +25,7 @@ RawHeaders = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes 
 E = TypeVar("E", bound=Event)
 
 _TYPES: Mapping[str, type[Event]] = {event.TYPE: event for event in EVENTS}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _VERSIONED = re.compile(r"(?P<name>.+)\.v(?P<version>[0-9]{1,4})")
 
 
@@ -88,7 +91,8 @@ def decode(headers: RawHeaders, body: bytes | None) -> Decoded:
     if body is None:
         raise Undecodable(f"a {attributes.type} with a null value")
     try:
-        return Decoded(attributes, model.model_validate_json(body), texts)
+        # Strict, as the JSON Schemas are: "12" is no number.
+        return Decoded(attributes, model.model_validate_json(body, strict=True), texts)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
@@ -124,6 +128,7 @@ def _attributes(texts: Mapping[str, str]) -> Attributes:
         raise Undecodable(f"missing header {', '.join(missing)}")
     if texts["ce_specversion"] != SPEC_VERSION:
         raise Undecodable(f"CloudEvents {texts['ce_specversion'][:16]}, not {SPEC_VERSION}")
+    _refuse_unprintable(texts, required)
     try:
         time = datetime.fromisoformat(texts["ce_time"])
     except ValueError as error:
@@ -137,6 +142,13 @@ def _attributes(texts: Mapping[str, str]) -> Attributes:
         correlation_id=texts.get("correlation-id"),
         traceparent=texts.get("traceparent"),
     )
+
+
+def _refuse_unprintable(texts: Mapping[str, str], names: Iterable[str]) -> None:
+    """Attributes become log lines, ids of rows and headers again: CloudEvents allows no control characters."""
+    for name in names:
+        if len(texts[name]) > ATTRIBUTE_LENGTH_MAX or _CONTROL.search(texts[name]):
+            raise Undecodable(f"{name} is too long or holds control characters")
 
 
 def _model(type_name: str) -> type[Event]:

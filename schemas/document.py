@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from schemas.base import Timestamp, WireModel
-from schemas.events import Author, Failure, ResultCompleted, ResultFailed, UsageRecorded
+from schemas.base import BucketName, Count, Etag, KeyText, Ordinal, ResultId, Timestamp, UserId, WireModel
+from schemas.events import TEXT_BYTES_MAX, Author, Failure, ResultCompleted, ResultFailed, UsageRecorded
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions (0 to 1) of the page as shown."""
@@ -37,12 +37,12 @@ class BlockLayout(WireModel):
 class PageLayout(WireModel):
     """One page as shown: after EXIF rotation, before the straightening that recognition does."""
 
-    number: PositiveInt
-    width: PositiveInt = Field(description="Pixels.")
-    height: PositiveInt = Field(description="Pixels.")
+    number: Ordinal
+    width: Ordinal = Field(description="Pixels.")
+    height: Ordinal = Field(description="Pixels.")
     orientation: Literal[0, 90, 180, 270] = Field(description="Degrees its content is turned clockwise.")
     skew_degrees: float
-    page_units: PositiveInt
+    page_units: Ordinal
     blocks: tuple[BlockLayout, ...]
 
 
@@ -58,11 +58,11 @@ class Document(WireModel):
     """A terminal result as stored, complete enough to publish its events again as they were."""
 
     schema_version: Literal[1] = 1
-    result_id: str
-    user_id: str
-    bucket: str
-    key: str
-    etag: str
+    result_id: ResultId
+    user_id: UserId
+    bucket: BucketName
+    key: KeyText
+    etag: Etag
     status: DocumentStatus
     author: Author
     created_at: Timestamp
@@ -70,7 +70,7 @@ class Document(WireModel):
     file_url: str
     text: str | None = None
     language: str | None = None
-    word_count: NonNegativeInt | None = None
+    word_count: Count | None = None
     pages: tuple[PageLayout, ...] = ()
     error: Failure | None = None
     media_type: str | None = None
@@ -90,8 +90,6 @@ class Document(WireModel):
 
     def to_event(self, document_bucket: str, document_key: str) -> ResultCompleted | ResultFailed | None:
         """The result event of this document; None for a tombstone, which publishes nothing any more."""
-        from schemas.events import TEXT_BYTES_MAX
-
         common = {
             "result_id": self.result_id,
             "user_id": self.user_id,

@@ -1,17 +1,25 @@
 """The data of every event. CloudEvents attributes travel in headers: see `schemas.cloudevents`."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
+from pydantic import Field, model_validator
 
-from schemas.base import Timestamp, WireModel
+from schemas.base import (
+    BucketName,
+    Count,
+    Etag,
+    KeyText,
+    Ordinal,
+    ResultId,
+    Timestamp,
+    Tokens,
+    UserId,
+    WireModel,
+)
 
 TEXT_BYTES_MAX = 256 * 1024
 """Text up to this many UTF-8 bytes travels in the result event; a longer one is in the document alone."""
-
-UserId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Etag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class ErrorCode(StrEnum):
@@ -38,8 +46,8 @@ class Author(WireModel):
 
     event_id: str
     topic: str
-    partition: NonNegativeInt
-    offset: NonNegativeInt
+    partition: Count
+    offset: Count
 
 
 class Origin(StrEnum):
@@ -57,18 +65,24 @@ class OcrRequest(Event):
 
     TYPE: ClassVar[str] = "ocr.request"
 
-    result_id: str
+    result_id: ResultId
     user_id: UserId
-    bucket: str
-    key: str
+    bucket: BucketName
+    key: KeyText
     etag: Etag
-    size_bytes: NonNegativeInt | None = None
+    size_bytes: Count | None = None
     origin: Origin
     requested_at: Timestamp
     takeover_of: Author | None = Field(
         default=None,
         description="The author whose document this record is to take over; only the ledger sets it.",
     )
+
+    @model_validator(mode="after")
+    def _is_of_its_user(self) -> Self:
+        if not self.key.startswith(f"ocr/{self.user_id}/"):
+            raise ValueError("the key is not under the user's folder")
+        return self
 
 
 class Failure(WireModel):
@@ -82,8 +96,8 @@ class Price(WireModel):
     """What a token buys; written into every usage event so that a charge can be checked years later."""
 
     version: str
-    tokens_per_page_unit: NonNegativeInt
-    tokens_per_word: NonNegativeInt
+    tokens_per_page_unit: Count
+    tokens_per_word: Count
 
 
 class UsageRecorded(Event):
@@ -92,13 +106,13 @@ class UsageRecorded(Event):
     TYPE: ClassVar[str] = "ocr.usage.recorded"
 
     usage_id: str = Field(description="The result id of a completed result; a failure's is its author's event id.")
-    result_id: str
+    result_id: ResultId
     user_id: UserId
-    key: str
+    key: KeyText
     outcome: Literal["completed", "failed"]
-    page_units: NonNegativeInt
-    words: NonNegativeInt
-    tokens: NonNegativeInt
+    page_units: Count
+    words: Count
+    tokens: Count
     price: Price
     occurred_at: Timestamp
 
@@ -108,19 +122,19 @@ class ResultCompleted(Event):
 
     TYPE: ClassVar[str] = "ocr.result.completed"
 
-    result_id: str
+    result_id: ResultId
     user_id: UserId
-    bucket: str
-    key: str
+    bucket: BucketName
+    key: KeyText
     etag: Etag
     created_at: Timestamp
     text: str | None = Field(description="None when longer than 256 KiB: then it is in the document alone.")
     language: str
-    word_count: NonNegativeInt
-    page_count: PositiveInt
-    tokens_used: NonNegativeInt
+    word_count: Count
+    page_count: Ordinal
+    tokens_used: Count
     file_url: str
-    document_bucket: str
+    document_bucket: BucketName
     document_key: str
 
 
@@ -129,14 +143,14 @@ class ResultFailed(Event):
 
     TYPE: ClassVar[str] = "ocr.result.failed"
 
-    result_id: str
+    result_id: ResultId
     user_id: UserId
-    bucket: str
-    key: str
+    bucket: BucketName
+    key: KeyText
     etag: Etag
     created_at: Timestamp
     error: Failure
-    document_bucket: str
+    document_bucket: BucketName
     document_key: str
 
 
@@ -145,10 +159,10 @@ class ResultRefused(Event):
 
     TYPE: ClassVar[str] = "ocr.result.refused"
 
-    result_id: str
+    result_id: ResultId
     user_id: UserId
-    bucket: str
-    key: str
+    bucket: BucketName
+    key: KeyText
     etag: Etag
     refused_at: Timestamp
     error: Failure
@@ -158,7 +172,7 @@ class EntryLine(WireModel):
     """One side of a posting; the lines of an entry sum to zero."""
 
     account: str
-    amount: int
+    amount: Tokens
 
 
 class EntryPosted(Event):
@@ -170,10 +184,10 @@ class EntryPosted(Event):
     kind: Literal["usage", "grant"]
     user_id: UserId
     reference: str = Field(description="The usage id, or the grant's idempotency key.")
-    result_id: str | None = None
+    result_id: ResultId | None = None
     lines: tuple[EntryLine, ...]
     payload_hash: str
-    sequence: PositiveInt = Field(description="Counts the entries of the user's account.")
+    sequence: Ordinal = Field(description="Counts the entries of the user's account.")
     previous_hash: str
     entry_hash: str
     posted_at: Timestamp
@@ -187,8 +201,8 @@ class BalanceChanged(Event):
     TYPE: ClassVar[str] = "ledger.balance.changed"
 
     user_id: UserId
-    balance: int
-    version: PositiveInt
+    balance: Tokens
+    version: Ordinal
     as_of: Timestamp
 
 
@@ -197,8 +211,8 @@ class LedgerHeartbeat(Event):
 
     TYPE: ClassVar[str] = "ledger.heartbeat"
 
-    partition: NonNegativeInt
-    partition_count: PositiveInt
+    partition: Count
+    partition_count: Ordinal
     posted_until: Timestamp
 
 
@@ -210,10 +224,10 @@ class SweepReported(Event):
     sweep_id: str
     started_at: Timestamp
     finished_at: Timestamp
-    users: NonNegativeInt
-    objects: NonNegativeInt
-    requested: NonNegativeInt
-    passed_over: NonNegativeInt = Field(description="Objects of accounts without balance.")
+    users: Count
+    objects: Count
+    requested: Count
+    passed_over: Count = Field(description="Objects of accounts without balance.")
 
 
 EVENTS: tuple[type[Event], ...] = (
