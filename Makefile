@@ -1,0 +1,94 @@
+# OCR Services. `make help` lists what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python of a supported version; `make PYTHON=/path/to/python` chooses another.
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
+	$$each -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$each && break; \
+	done)
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+TESTS ?= tests
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- Installing -------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "OCR Services needs Python 3.11, 3.12 or 3.13, and found none." >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+
+# An installation is a stamp, newer than what it was made from.
+$(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
+	@echo "Installing requirements/$*.txt into $(VENV)"
+	$(PIP_INSTALL) --require-hashes --requirement $<
+	$(PIP_INSTALL) --no-deps --no-build-isolation --quiet --editable .
+	@touch $@
+
+.PHONY: install install-dev install-all
+install: $(VENV)/.local-installed ## Install what the demo needs into .venv
+install-dev: $(VENV)/.dev-installed ## Install what tests and linters need, too
+install-all: $(VENV)/.all-installed ## Install everything, TensorFlow included
+
+# --- Running ----------------------------------------------------------------------------------------------------
+
+.PHONY: demo up
+demo: install ## Run the whole pipeline once on a sample image, then stop
+	@$(BIN)/python -m services.local.demo
+
+up: install ## Run the embedded stack and every service until Ctrl-C
+	@$(BIN)/ocr-services up
+
+# --- Checking ---------------------------------------------------------------------------------------------------
+
+.PHONY: test lint format parts
+test: install-dev ## Run all tests, on real Kafka, S3 and PostgreSQL where they can be had
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: install-dev ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## Let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+parts: install-dev ## Download the real parts that the tests run against
+	$(BIN)/python -m tests.support.downloads
+
+.PHONY: bench
+bench: install-dev ## Measure speed and memory, and print the figures with the machine
+	$(BIN)/python -m benchmarks
+
+# --- Maintaining ------------------------------------------------------------------------------------------------
+
+UV := $(shell command -v uv || echo $(BIN)/uv)
+COMPILE = $(UV) pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet
+SERVICES := intake extractor ledger api
+
+.PHONY: lock
+lock: ## Pin all dependencies anew, from pyproject.toml
+	$(COMPILE) --extra test --extra lint --extra heic --output-file requirements/dev.txt
+	$(COMPILE) --extra local --constraint requirements/dev.txt --output-file requirements/local.txt
+	for service in $(SERVICES); do \
+		$(COMPILE) --extra $$service --constraint requirements/dev.txt --output-file requirements/$$service.txt; \
+	done
+	$(COMPILE) --extra test --extra lint --extra heic --extra tensorflow \
+		--constraint requirements/tensorflow.in --output-file requirements/all.txt
+	$(COMPILE) --extra extractor --extra tensorflow \
+		--constraint requirements/tensorflow.in --output-file requirements/extractor-tensorflow.txt
+
+.PHONY: clean
+clean: ## Remove the virtual environment and caches (not ./data)
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+-include training/training.mk
