@@ -2,6 +2,7 @@
 
 import typer
 
+from services.cli.migrate import migrate
 from services.cli.provision import provision
 
 app = typer.Typer(
@@ -10,6 +11,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Self-hosted OCR: upload an image to S3, get its text.",
 )
+app.command()(migrate)
 app.command()(provision)
 
 

@@ -19,3 +19,7 @@ class BrokerUnavailable(TransientError):
 
 class Halt(Exception):
     """The worker stops on purpose, because going on would lose or double something; a person has to look."""
+
+
+class DatabaseUnavailable(TransientError):
+    """The database did not answer, refused the connection, gave up on a lock, or ended the session."""

@@ -69,7 +69,14 @@ class DatabaseSettings(BaseSettings):
     model_config = _config("OCR_DATABASE_")
 
     url: SecretStr = SecretStr("sqlite:///data/ocr.db")
+    """`sqlite:///path`, or `postgresql://user:password@host/name`."""
     pool_size: int = Field(default=5, ge=1)
+    connect_timeout_seconds: int = Field(default=5, ge=1)
+    lock_timeout_seconds: float = Field(default=10.0, gt=0)
+    """How long a statement waits for a lock, and on SQLite a writer for the writer before it."""
+    statement_timeout_seconds: float = Field(default=30.0, gt=0)
+    idle_in_transaction_seconds_max: float = Field(default=10.0, gt=0)
+    """A process frozen inside a transaction loses it, and with it the locks, after this time (PostgreSQL)."""
 
 
 class PriceSettings(BaseSettings):

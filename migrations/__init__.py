@@ -1,0 +1,1 @@
+"""The one Alembic tree of the database; `services.runtime.migrations` runs it."""

@@ -1,0 +1,1 @@
+"""Usage becomes entries and balances: the one place that knows what everybody owes."""
