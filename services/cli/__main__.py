@@ -4,6 +4,7 @@ import typer
 
 from services.cli.migrate import migrate
 from services.cli.provision import provision
+from services.cli.recognise import recognise
 
 app = typer.Typer(
     name="ocr-services",
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 app.command()(migrate)
 app.command()(provision)
+app.command()(recognise)
 
 
 def main() -> None:

@@ -1,0 +1,100 @@
+"""`ocr-services recognise`: the text of files, without broker or store. One line of JSON a file on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from services.recognition.engine import Engine, EngineName
+
+EXIT_SOME_FAILED = 1
+EXIT_CANNOT_START = 2
+
+
+def recognise(
+    files: Annotated[list[Path], typer.Argument(help="Images and PDFs; of a folder, all files in it.")],
+    engine: Annotated[str, typer.Option(help="onnx (the default, fast) or tensorflow (the reference).")] = "onnx",
+    render: Annotated[
+        Path | None, typer.Option(help="Folder for a PNG of each page with words and boxes drawn over it.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the models; 0 is one per core.", min=0)] = 0,
+    weights: Annotated[Path | None, typer.Option(help="Folder with other models than those shipped.")] = None,
+) -> None:
+    """Read files and print their text: {"image", "text", "language", "wordCount", "pages", "seconds"}.
+
+    A file that cannot be read gives {"image", "error": {"code", "reason"}}, and the exit status is 1.
+    """
+    reader = _load_engine(engine, threads or None, weights)
+    paths = list(_expand(files))
+    failures = 0
+    for path in _with_progress(paths):
+        row = _recognise_one(path, reader, render)
+        failures += "error" in row
+        print(json.dumps(row, ensure_ascii=False), flush=True)
+    if failures:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _load_engine(name: str, threads: int | None, weights: Path | None) -> Engine:
+    from services.recognition.engine import ENGINE_NAMES, EngineNotInstalled, WeightsNotFound, create_engine
+
+    if name not in ENGINE_NAMES:
+        raise typer.BadParameter(f"must be one of {', '.join(ENGINE_NAMES)}", param_hint="--engine")
+    chosen: EngineName = "onnx" if name == "onnx" else "tensorflow"
+    try:
+        return create_engine(chosen, threads=threads, weights_dir=weights)
+    except (EngineNotInstalled, WeightsNotFound) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_CANNOT_START) from error
+
+
+def _expand(files: list[Path]) -> Iterator[Path]:
+    """Files as they are; of a folder its files by name, hidden ones left out."""
+    for path in files:
+        if path.is_dir():
+            yield from sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+        else:
+            yield path
+
+
+def _with_progress(paths: list[Path]) -> Iterator[Path]:
+    """Go through `paths`, with a progress bar on stderr where a person is watching."""
+    if len(paths) < 2 or not sys.stderr.isatty():
+        yield from paths
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(paths, description="Reading", console=Console(stderr=True))
+
+
+def _recognise_one(path: Path, engine: Engine, render: Path | None) -> dict[str, Any]:
+    from services.recognition.errors import RecognitionError
+    from services.recognition.recognise import recognise_file
+
+    started = time.perf_counter()
+    try:
+        document = recognise_file(path, engine)
+        if render is not None:
+            from services.recognition.rendering import render_document
+
+            render_document(path, document, render)
+    except RecognitionError as error:
+        return {"image": path.name, "error": {"code": error.code, "reason": error.reason}}
+    except OSError as error:
+        return {"image": path.name, "error": {"code": "file_not_found", "reason": str(error.strerror or error)}}
+    return {
+        "image": path.name,
+        "text": document.text,
+        "language": document.language,
+        "wordCount": document.word_count,
+        "pages": len(document.pages),
+        "seconds": round(time.perf_counter() - started, 3),
+    }

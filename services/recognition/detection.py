@@ -1,0 +1,140 @@
+"""From a page to the boxes of its words: the detection network over tiles, and DBNet's post-processing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recognition.networks import DETECTION_STRIDE, Networks
+
+# DBNet's post-processing with docTR's values.
+_PIXEL_PROBABILITY_MIN = 0.3
+_BOX_PROBABILITY_MIN = 0.1
+_UNCLIP_RATIO = 1.5
+_REGION_SIDE_PIXELS_MIN = 3
+
+# A page larger than this goes through the network in bands, so that memory does not grow with the page.
+_TILE_SIDE_MAX = 1536
+_TILE_OVERLAP = 128
+
+_BLACK = 0
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Words found on a page, in pixels of that page.
+
+    boxes: N x 4 (x0, y0, x1, y1), with the margin that the recogniser was trained with.
+    cores: N x 5, the least rectangle around each word without margin: centre x, y, long side, short side,
+        angle of the long side in degrees, clockwise, from -90 to 90.
+    scores: N, the mean probability of text inside.
+    """
+
+    boxes: NDArray[np.float32]
+    cores: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def find_words(grey: NDArray[np.uint8], scale: float, networks: Networks) -> Regions:
+    """Boxes of words on a grey page that is looked at `scale` times its size."""
+    height, width = grey.shape
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    scaled = np.asarray(cv2.resize(grey, size, interpolation=interpolation), dtype=np.uint8)
+    probabilities = _probabilities(scaled, networks)
+    return _scaled_back(_regions(probabilities), size, (width, height))
+
+
+def _probabilities(grey: NDArray[np.uint8], networks: Networks) -> NDArray[np.float32]:
+    """Probability of text at each pixel of `grey`, put together from overlapping tiles."""
+    height, width = grey.shape
+    rows, columns = _spans(height), _spans(width)
+    if len(rows) == len(columns) == 1:
+        return _tile_probabilities(grey, networks)
+    whole = np.zeros((height, width), dtype=np.float32)
+    for top, bottom in rows:
+        for left, right in columns:
+            tile = _tile_probabilities(grey[top:bottom, left:right], networks)
+            # The border of a tile is judged without its surroundings: keep it only where no other tile has it.
+            y0, y1 = _kept(top, bottom, height)
+            x0, x1 = _kept(left, right, width)
+            whole[y0:y1, x0:x1] = tile[y0 - top : y1 - top, x0 - left : x1 - left]
+    return whole
+
+
+def _spans(length: int) -> list[tuple[int, int]]:
+    """Cut `length` into overlapping spans of at most `_TILE_SIDE_MAX`, all of about the same length."""
+    if length <= _TILE_SIDE_MAX:
+        return [(0, length)]
+    count = -(-(length - _TILE_OVERLAP) // (_TILE_SIDE_MAX - _TILE_OVERLAP))
+    span = -(-(length + (count - 1) * _TILE_OVERLAP) // count)
+    starts = [min(index * (span - _TILE_OVERLAP), length - span) for index in range(count)]
+    return [(start, start + span) for start in starts]
+
+
+def _kept(start: int, end: int, length: int) -> tuple[int, int]:
+    half = _TILE_OVERLAP // 2
+    return (start + half if start > 0 else start), (end - half if end < length else end)
+
+
+def _tile_probabilities(grey: NDArray[np.uint8], networks: Networks) -> NDArray[np.float32]:
+    height, width = grey.shape
+    padded_shape = _round_up(height), _round_up(width)
+    top, left = (padded_shape[0] - height) // 2, (padded_shape[1] - width) // 2
+    padded = np.full(padded_shape, _BLACK, dtype=np.uint8)
+    padded[top : top + height, left : left + width] = grey
+    logits = networks.text_logits(padded)[top : top + height, left : left + width]
+    return np.asarray(1.0 / (1.0 + cv2.exp(-logits)), dtype=np.float32)
+
+
+def _round_up(length: int) -> int:
+    return -(-length // DETECTION_STRIDE) * DETECTION_STRIDE
+
+
+def _regions(probabilities: NDArray[np.float32]) -> Regions:
+    bitmap = (probabilities >= _PIXEL_PROBABILITY_MIN).astype(np.uint8)
+    bitmap = np.asarray(cv2.morphologyEx(bitmap, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+    contours, _ = cv2.findContours(bitmap, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    boxes, cores, scores = [], [], []
+    for contour in contours:
+        x, y, width, height = cv2.boundingRect(contour)
+        if min(width, height) < _REGION_SIDE_PIXELS_MIN:
+            continue
+        score = float(probabilities[y : y + height, x : x + width].mean())
+        if score < _BOX_PROBABILITY_MIN:
+            continue
+        # The network marks words shrunk; growing a rectangle by this distance undoes it.
+        margin = width * height * _UNCLIP_RATIO / (2 * (width + height))
+        boxes.append((x - margin, y - margin, x + width + margin, y + height + margin))
+        cores.append(_core(np.asarray(contour, dtype=np.int32)))
+        scores.append(score)
+    return Regions(
+        np.array(boxes, dtype=np.float32).reshape(-1, 4),
+        np.array(cores, dtype=np.float32).reshape(-1, 5),
+        np.array(scores, dtype=np.float32),
+    )
+
+
+def _core(contour: NDArray[np.int32]) -> tuple[float, float, float, float, float]:
+    (x, y), (width, height), angle = cv2.minAreaRect(contour)
+    if width < height:
+        width, height, angle = height, width, angle - 90
+    return x, y, width, height, (angle + 90) % 180 - 90
+
+
+def _scaled_back(regions: Regions, size: tuple[int, int], page_size: tuple[int, int]) -> Regions:
+    """From pixels of the scaled page to pixels of the page itself; boxes end at its edges."""
+    factors = np.array((page_size[0] / size[0], page_size[1] / size[1]), dtype=np.float32)
+    boxes = regions.boxes * np.concatenate((factors, factors))
+    boxes[:, 0::2] = boxes[:, 0::2].clip(0, page_size[0])
+    boxes[:, 1::2] = boxes[:, 1::2].clip(0, page_size[1])
+    cores = regions.cores.copy()
+    cores[:, 0:2] *= factors
+    cores[:, 2:4] *= float(factors.mean())
+    return Regions(boxes, cores, regions.scores)

@@ -1,0 +1,82 @@
+"""From the box of a word to its letters: crops in batches of like width, and CTC decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recognition.networks import CROP_HEIGHT, Networks
+
+# Widths that crops are padded to: one long word does not make all the others as expensive.
+_BUCKET_STEP = 32
+_WIDTH_MIN = 64
+_WIDTH_MAX = 1024
+_BATCH_PIXELS = 128 * 64 * CROP_HEIGHT
+
+# Above this reduction a bilinear look-up would miss pixels.
+_AREA_REDUCTION_MIN = 1.5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the recogniser made of one crop; `confidence` is from 0 to 1."""
+
+    text: str
+    confidence: float
+
+
+def read_crops(grey: NDArray[np.uint8], boxes: NDArray[np.float32], networks: Networks) -> list[Reading]:
+    """Read the words in `boxes` (N x 4, pixels of `grey`), in the order of the boxes."""
+    crops = [_crop(grey, box) for box in boxes]
+    readings: list[Reading] = [Reading("", 0.0)] * len(crops)
+    for width, indices in _batches([crop.shape[1] for crop in crops]):
+        batch = np.zeros((len(indices), CROP_HEIGHT, width), dtype=np.uint8)
+        for row, index in enumerate(indices):
+            batch[row, :, : crops[index].shape[1]] = crops[index]
+        decoded = decode(networks.character_logits(batch), networks.vocabulary)
+        for index, reading in zip(indices, decoded, strict=True):
+            readings[index] = reading
+    return readings
+
+
+def _crop(grey: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
+    x0, y0 = np.floor(box[:2]).astype(int)
+    x1, y1 = np.ceil(box[2:]).astype(int)
+    patch = grey[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    height, width = patch.shape
+    scaled_width = min(_WIDTH_MAX, max(1, round(width * CROP_HEIGHT / height)))
+    reducing = height > _AREA_REDUCTION_MIN * CROP_HEIGHT
+    interpolation = cv2.INTER_AREA if reducing else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(patch, (scaled_width, CROP_HEIGHT), interpolation=interpolation), np.uint8)
+
+
+def _batches(widths: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """(padded width, indices) of each batch: crops of one bucket, as many as fit."""
+    buckets: dict[int, list[int]] = {}
+    for index, width in enumerate(widths):
+        bucket = max(_WIDTH_MIN, -(-width // _BUCKET_STEP) * _BUCKET_STEP)
+        buckets.setdefault(bucket, []).append(index)
+    batches = []
+    for bucket, indices in sorted(buckets.items()):
+        size = max(1, _BATCH_PIXELS // (bucket * CROP_HEIGHT))
+        batches += [(bucket, indices[start : start + size]) for start in range(0, len(indices), size)]
+    return batches
+
+
+def decode(logits: NDArray[np.float32], vocabulary: str) -> list[Reading]:
+    """Best path of CTC: N x T x (characters + blank) → text, with the mean probability of its letters."""
+    blank = len(vocabulary)
+    best = logits.argmax(axis=2)
+    peaks = logits.max(axis=2)
+    probabilities = 1.0 / np.exp(logits - peaks[:, :, None]).sum(axis=2)
+    starts = best != blank
+    starts[:, 1:] &= best[:, 1:] != best[:, :-1]
+    readings = []
+    for classes, confident, start in zip(best, probabilities, starts, strict=True):
+        text = "".join(vocabulary[index] for index in classes[start])
+        readings.append(Reading(text, float(confident[start].mean()) if text else 0.0))
+    return readings
