@@ -3,7 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 
 
@@ -45,5 +53,27 @@ KeyText = Annotated[str, StringConstraints(max_length=1024, pattern=rf"^ocr/{_US
 Etag = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!#-~]+$")]
 """Without the quotes."""
 
-Timestamp = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+
+def _parse_time(value: object) -> object:
+    """Text on the wire as a time, in UTC; pydantic would take 12, and even the text `12`, for a moment in 1970.
+
+    Raises:
+        ValueError: no time, one without a zone, or one that UTC cannot express.
+    """
+    if isinstance(value, datetime):
+        return value
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("not an ISO 8601 time with a zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time beyond the calendar") from error
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    BeforeValidator(_parse_time),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+]
 """A moment with a zone; ISO 8601 in UTC on the wire. A time without a zone is refused."""
