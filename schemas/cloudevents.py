@@ -131,14 +131,15 @@ def _attributes(texts: Mapping[str, str]) -> Attributes:
     _refuse_unprintable(texts, required)
     try:
         time = datetime.fromisoformat(texts["ce_time"])
-    except ValueError as error:
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise Undecodable("ce_time is no ISO 8601 time") from error
     return Attributes(
         id=texts["ce_id"],
         type=texts["ce_type"],
         source=texts["ce_source"],
         subject=texts["ce_subject"],
-        time=time if time.tzinfo else time.replace(tzinfo=UTC),
+        time=time,
         correlation_id=texts.get("correlation-id"),
         traceparent=texts.get("traceparent"),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.coverage import COVERAGE, Coverage
 
-pytest_plugins = ["tests.support.fixtures"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.specifications"]
 
 _TESTS = Path(__file__).parent
 _MARKERS = ("unit", "contract", "integration", "e2e")

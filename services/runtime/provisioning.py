@@ -39,7 +39,7 @@ def provision_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPICS) 
     admin = AdminClient(common_config(settings))
     wanted = list(topics)
     existing = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
-    new = [spec for topic in wanted for spec in _specs(settings, topic) if spec.topic not in existing]
+    new = [spec for topic in wanted for spec in topic_specs(settings, topic) if spec.topic not in existing]
     _await(admin.create_topics(new, operation_timeout=_TIMEOUT_SECONDS) if new else {})
     grown = _grow(admin, settings, wanted)
     for topic in wanted:
@@ -78,7 +78,8 @@ def _partitions(settings: KafkaSettings, topic: Topic) -> int:
     return 1 if topic.partitions == 1 else settings.partitions
 
 
-def _specs(settings: KafkaSettings, topic: Topic) -> list[NewTopic]:
+def topic_specs(settings: KafkaSettings, topic: Topic) -> list[NewTopic]:
+    """A topic and its dead letters as they are to be on the broker."""
     retention_ms = str(int(topic.retention_ms * settings.retention_factor))
     config = {
         "max.message.bytes": str(topic.message_bytes_max),
@@ -86,7 +87,11 @@ def _specs(settings: KafkaSettings, topic: Topic) -> list[NewTopic]:
     }
     if not topic.compacted:
         config["retention.ms"] = retention_ms
-    dead_config = {"max.message.bytes": str(2 * topic.message_bytes_max), "retention.ms": retention_ms}
+    dead_config = {
+        "max.message.bytes": str(2 * topic.message_bytes_max),
+        "cleanup.policy": "delete",
+        "retention.ms": retention_ms,
+    }
     replication = settings.replication_factor
     return [
         NewTopic(topic_name(settings, topic), _partitions(settings, topic), replication, config=config),

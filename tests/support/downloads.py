@@ -46,28 +46,28 @@ def kafka_jars(progress: Progress) -> Path:
     """The directory with the broker's jars, copied by Maven on the first call. 44 MB."""
 
     def fetch(target: Path) -> None:
-        maven = _tool("mvn", "Apache Maven")
+        maven = tool("mvn", "Apache Maven")
         shutil.copyfile(_POM, target / "pom.xml")
         command = [maven, "--batch-mode", "--no-transfer-progress", "--file", str(target / "pom.xml")]
         command += ["dependency:copy-dependencies", f"-DoutputDirectory={target / 'libs'}"]
-        _run(command, f"Apache Kafka {KAFKA_VERSION}: copying its jars", progress)
+        run_step(command, f"Apache Kafka {KAFKA_VERSION}: copying its jars", progress)
         if not (target / "libs" / f"kafka_2.13-{KAFKA_VERSION}.jar").is_file():
             raise PartUnavailableError(f"Maven left no Kafka {KAFKA_VERSION} in {target}")
 
-    return _cached(f"kafka-{KAFKA_VERSION}", fetch, progress) / "libs"
+    return cached(f"kafka-{KAFKA_VERSION}", fetch, progress) / "libs"
 
 
 def versitygw_binary(progress: Progress) -> Path:
     """The gateway's binary, compiled by Go on the first call, which takes a minute or two. 80 MB."""
 
     def fetch(target: Path) -> None:
-        go = _tool("go", "Go")
+        go = tool("go", "Go")
         environment = os.environ | {"GOBIN": str(target)}
-        _run(
+        run_step(
             [go, "install", "-v", _VERSITYGW_MODULE], f"versitygw {VERSITYGW_VERSION}: compiling", progress, environment
         )
 
-    return _cached(f"versitygw-{VERSITYGW_VERSION}", fetch, progress) / "versitygw"
+    return cached(f"versitygw-{VERSITYGW_VERSION}", fetch, progress) / "versitygw"
 
 
 def java() -> Path:
@@ -99,14 +99,15 @@ def _java_version(executable: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def _tool(name: str, title: str) -> str:
+def tool(name: str, title: str) -> str:
+    """The path of a program on this machine; raises PartUnavailableError when it has none."""
     path = shutil.which(name)
     if path is None:
         raise PartUnavailableError(f"{title} ({name}) is not installed")
     return path
 
 
-def _cached(name: str, fetch: Callable[[Path], None], progress: Progress) -> Path:
+def cached(name: str, fetch: Callable[[Path], None], progress: Progress) -> Path:
     """The directory `name` in the cache; made by `fetch` in a sibling and renamed, so it is whole or absent."""
     root = cache_directory()
     final = root / name
@@ -140,12 +141,20 @@ def _locked(path: Path, name: str, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _run(command: Sequence[str], title: str, progress: Progress, environment: dict[str, str] | None = None) -> None:
+def run_step(
+    command: Sequence[str],
+    title: str,
+    progress: Progress,
+    environment: dict[str, str] | None = None,
+    directory: Path | None = None,
+) -> None:
     """Runs a long step with its output in a file, and says every few seconds that it is still at it."""
     started = time.monotonic()
     progress(f"{title} ...")
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=directory
+        )
         try:
             while True:
                 try:
@@ -180,7 +189,9 @@ def main() -> int:
         sys.stderr.flush()
 
     missing = 0
-    for fetch in (kafka_jars, versitygw_binary):
+    from tests.support.specifications import fetch_asyncapi_schema, fetch_compose_schema
+
+    for fetch in (kafka_jars, versitygw_binary, fetch_asyncapi_schema, fetch_compose_schema):
         try:
             sys.stdout.write(f"{fetch(progress)}\n")
         except PartUnavailableError as error:

@@ -105,6 +105,7 @@ def test_no_headers_at_all(headers: Headers | None) -> None:
         ("ce_specversion", "0.3", "CloudEvents 0.3, not 1.0"),
         ("ce_time", "yesterday", "ce_time is no ISO 8601 time"),
         ("ce_time", "2026-13-40T00:00:00Z", "ce_time is no ISO 8601 time"),
+        ("ce_time", "0001-01-01T00:00:00+23:00", "ce_time is no ISO 8601 time"),
         ("ce_id", b"\xff\xfe", "not UTF-8"),
         ("ce_id", "a\nb", "ce_id is too long or holds control characters"),
         ("ce_subject", "a\x00", "ce_subject is too long or holds control characters"),
