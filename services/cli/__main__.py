@@ -2,6 +2,7 @@
 
 import typer
 
+from services.cli import keys
 from services.cli.migrate import migrate
 from services.cli.provision import provision
 from services.cli.recognise import recognise
@@ -12,6 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Self-hosted OCR: upload an image to S3, get its text.",
 )
+app.add_typer(keys.app, name="keys")
 app.command()(migrate)
 app.command()(provision)
 app.command()(recognise)

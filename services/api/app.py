@@ -1,0 +1,34 @@
+"""The web application: routes, errors, middleware. Its parts are made when it starts, not before."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.api.documentation import openapi_of
+from services.api.errors import install_error_handlers
+from services.api.middleware import AroundEveryRequest
+from services.api.parts import Parts
+from services.api.routes import files, ocr, operations, tokens
+from services.api.settings import ApiSettings
+
+OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
+
+
+def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
+    """The application; `open_parts` is entered when it starts and left when it has answered its last request."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts() as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(title="OCR Services API", version="1", lifespan=lifespan, redirect_slashes=False, redoc_url=None)
+    for router in (ocr.router, files.router, tokens.router, operations.router):
+        app.include_router(router)
+    install_error_handlers(app, settings.retry_after_seconds)
+    app.add_middleware(AroundEveryRequest, body_bytes_max=settings.body_bytes_max)
+    document = openapi_of(app)
+    app.openapi = lambda: document  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,94 @@
+"""Around every request: its id, its log line, its metrics, the bound of its body, and the last resort."""
+
+import logging
+import time
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.errors import ApiError, error_response
+from services.api.request_id import HEADER, choose_request_id, set_request_id
+from services.runtime.logs import log_context
+from services.runtime.metrics import HTTP_REQUESTS
+
+_log = logging.getLogger(__name__)
+
+_QUIET_ROUTES = {"/healthz", "/readyz", "/metrics"}
+_SECURITY_HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class AroundEveryRequest:
+    """ASGI middleware; the innermost errors have their shape already, an unexpected one gets it here."""
+
+    def __init__(self, app: ASGIApp, body_bytes_max: int) -> None:
+        self._app = app
+        self._body_bytes_max = body_bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = choose_request_id(Headers(scope=scope).get(HEADER))
+        set_request_id(scope, request_id)  # type: ignore[arg-type]
+        with log_context(request_id=request_id):
+            await self._serve(scope, receive, send, request_id)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        started, status = time.perf_counter(), 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, self._bounded(receive), send_marked)
+        except Exception:
+            _log.exception("unexpected error")
+            if status:
+                raise
+            answer = error_response("internal_error", ApiError("internal_error").detail, request_id)
+            await answer(scope, receive, send_marked)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        received = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._body_bytes_max:
+                raise ApiError(
+                    "request_too_large",
+                    f"The request body has more than {self._body_bytes_max} bytes",
+                    {"Connection": "close"},
+                )
+            return message
+
+        return receive_bounded
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        # A method is the client's text: only known ones may become a label.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        HTTP_REQUESTS.labels(method=method, route=route, status=str(status)).observe(seconds)
+        if route not in _QUIET_ROUTES:
+            _log.info(
+                "request", extra={"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
+            )
+
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

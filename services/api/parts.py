@@ -1,0 +1,72 @@
+"""What the routes stand on; made once, when the process starts."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader
+
+from schemas.document import Document
+from services.api.authentication import Authenticator, Caller
+from services.api.errors import ApiError
+from services.api.keys import Scope
+from services.api.processing import Processor
+from services.api.results import ListedResult
+from services.api.uploads import Uploads
+from services.runtime.admission import BalanceTable
+
+
+class ResultLookups(Protocol):
+    """Where results are found: see `services.api.stores.Stores`."""
+
+    async def document(self, user_id: str, result_id: str) -> Document | None:
+        """A document."""
+
+    async def listed(self, result_id: str) -> ListedResult | None:
+        """A row."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All of it."""
+
+    authenticator: Authenticator
+    processor: Processor
+    results: ResultLookups
+    uploads: Uploads
+    balances: BalanceTable
+    ready: Callable[[], Awaitable[str | None]]
+    live: Callable[[], str | None]
+
+
+_header = APIKeyHeader(
+    name="X-API-Key",
+    scheme_name="ApiKey",
+    auto_error=False,
+    description="Made by `ocr-services keys create USER`; shown once.",
+)
+
+
+def parts_of(request: Request) -> Parts:
+    """A dependency: the parts of the application that serves this request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+async def _caller(parts: Annotated[Parts, Depends(parts_of)], key: Annotated[str | None, Security(_header)]) -> Caller:
+    return await parts.authenticator.authenticate(key)
+
+
+def _caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
+    async def caller(found: Annotated[Caller, Depends(_caller)]) -> Caller:
+        if scope not in found.scopes:
+            raise ApiError("forbidden", f"This API key lacks the scope '{scope}'")
+        return found
+
+    return caller
+
+
+UsedParts = Annotated[Parts, Depends(parts_of)]
+ProcessingCaller = Annotated[Caller, Depends(_caller_with(Scope.PROCESS))]
+ReadingCaller = Annotated[Caller, Depends(_caller_with(Scope.READ))]

@@ -1,0 +1,187 @@
+"""The list of results in SQL: what was asked for, and what became of it."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, and_, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from schemas.events import ResultCompleted, ResultFailed
+from services.api.tables import RESULTS
+from services.api.waiters import Reply
+from services.runtime.database import reading, transaction
+
+
+class ResultStatus(StrEnum):
+    """Where a result stands."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class PendingResult:
+    """A request that is about to be produced."""
+
+    id: str
+    user_id: str
+    key: str
+    requested_at: datetime
+
+
+@dataclass(frozen=True)
+class ListedResult:
+    """A row of the list, as far as answers need it."""
+
+    id: str
+    user_id: str
+    key: str
+    status: ResultStatus
+    requested_at: datetime
+    finished_at: datetime | None
+    code: str | None
+    reason: str | None
+
+
+def find_result(engine: Engine, result_id: str) -> ListedResult | None:
+    """The row of a result, None if it was never heard of. Raises `DatabaseUnavailable`."""
+    columns = [RESULTS.c[name] for name in ListedResult.__dataclass_fields__]
+    with reading(engine) as connection:
+        row = connection.execute(select(*columns).where(RESULTS.c.id == result_id)).mappings().first()
+    return None if row is None else ListedResult(**dict(row) | {"status": ResultStatus(row["status"])})
+
+
+def list_pending(connection: Connection, pending: Iterable[PendingResult]) -> None:
+    """Lists requests; one that was refused before is pending again, one that is done stays done."""
+    rows = {
+        one.id: {
+            "id": one.id,
+            "user_id": one.user_id,
+            "key": one.key,
+            "status": ResultStatus.PENDING,
+            "requested_at": one.requested_at,
+        }
+        for one in pending
+    }
+    refused = RESULTS.c.status == ResultStatus.REFUSED
+    changed = {"status": ResultStatus.PENDING.value, "finished_at": None, "code": None, "reason": None}
+    _upsert(connection, list(rows.values()), changed, refused)
+
+
+def list_replies(connection: Connection, replies: Iterable[Reply]) -> None:
+    """Lists what became of requests, in the order it was published.
+
+    A refusal ends only what is open: it may come late, beside a result that was made after all. Nothing brings a
+    deleted result back.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for reply in replies:
+        row = _row_of(reply)
+        if row["status"] != ResultStatus.REFUSED or rows.get(reply.result_id, row)["status"] == ResultStatus.REFUSED:
+            rows[reply.result_id] = row
+    incoming = _excluded(connection, RESULTS)
+    open_now = RESULTS.c.status.in_([ResultStatus.PENDING, ResultStatus.REFUSED])
+    final = and_(incoming["status"] != ResultStatus.REFUSED, RESULTS.c.status != ResultStatus.DELETED)
+    kept = {"id", "user_id", "key", "requested_at"}
+    changed = {column.name: incoming[column.name] for column in RESULTS.columns if column.name not in kept}
+    _upsert(connection, list(rows.values()), changed, or_(open_now, final))
+
+
+class PendingWriter:
+    """Writes pending rows; those that come while one transaction runs share the next one.
+
+    A commit costs a disk's flush, and on SQLite the one writer's place, whether it holds one row or fifty.
+    """
+
+    def __init__(self, engine: Engine, executor: Executor) -> None:
+        self._engine = engine
+        self._executor = executor
+        self._waiting: list[tuple[PendingResult, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def write(self, pending: PendingResult) -> None:
+        """Returns when the row is committed. Raises `DatabaseUnavailable`."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((pending, written))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        await written
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await self._write_batch(batch)
+        finally:
+            self._writing = None
+
+    async def _write_batch(self, batch: Sequence[tuple[PendingResult, asyncio.Future[None]]]) -> None:
+        rows = [pending for pending, _ in batch]
+        problem: BaseException | None = None
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._commit, rows)
+        except Exception as error:  # each of those who wait gets it
+            problem = error
+        for _, written in batch:
+            if written.done():
+                continue
+            if problem is None:
+                written.set_result(None)
+            else:
+                written.set_exception(problem)
+
+    def _commit(self, rows: Sequence[PendingResult]) -> None:
+        with transaction(self._engine) as connection:
+            list_pending(connection, rows)
+
+
+def _row_of(reply: Reply) -> dict[str, Any]:
+    moment = reply.created_at if isinstance(reply, ResultCompleted | ResultFailed) else reply.refused_at
+    row: dict[str, Any] = dict.fromkeys(column.name for column in RESULTS.columns)
+    row |= {
+        "id": reply.result_id,
+        "user_id": reply.user_id,
+        "key": reply.key,
+        "requested_at": moment,
+        "finished_at": moment,
+    }
+    if isinstance(reply, ResultCompleted):
+        return row | {
+            "status": ResultStatus.COMPLETED,
+            "file_url": reply.file_url.replace("\x00", ""),
+            "language": reply.language.replace("\x00", ""),
+            "word_count": reply.word_count,
+            "page_count": reply.page_count,
+            "tokens_used": reply.tokens_used,
+        }
+    status = ResultStatus.FAILED if isinstance(reply, ResultFailed) else ResultStatus.REFUSED
+    # PostgreSQL cannot store a NUL; one in a reason must not keep the list from going on.
+    reason = reply.error.reason.replace("\x00", "")
+    return row | {"status": status, "code": reply.error.code.value, "reason": reason}
+
+
+def _insert(connection: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _excluded(connection: Connection, table: Table) -> Any:
+    return _insert(connection, table).excluded
+
+
+def _upsert(connection: Connection, rows: list[dict[str, Any]], changed: Mapping[str, Any], where: Any) -> None:
+    if not rows:
+        return
+    # Every writer of several rows locks them in the same order, so that none waits for the other in a circle.
+    rows.sort(key=lambda row: str(row["id"]))
+    statement = _insert(connection, RESULTS).on_conflict_do_update(
+        index_elements=[RESULTS.c.id], set_=dict(changed), where=where
+    )
+    connection.execute(statement, rows)

@@ -1,0 +1,1 @@
+"""The endpoints, a file a subject. They translate between HTTP and the parts, and decide nothing."""

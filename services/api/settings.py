@@ -1,0 +1,38 @@
+"""Settings of the API process, `OCR_API_...`."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import UPLOAD_SPREAD
+
+
+class ApiSettings(BaseSettings):
+    """Where it listens, how long it waits, and how much it takes on at a time."""
+
+    model_config = SettingsConfigDict(env_prefix="OCR_API_", env_ignore_empty=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    waiters_max: int = Field(default=512, ge=1)
+    """POSTs in flight at a time; one more is 503 `overloaded`."""
+    waiters_per_user_max: int = Field(default=256, ge=1)
+    """The same for one user."""
+    wait_seconds_default: float = Field(default=30.0, gt=0)
+    wait_seconds_max: float = Field(default=120.0, gt=0)
+    """The longest wait that `Prefer: wait=N` can ask for."""
+    produce_seconds_max: float = Field(default=10.0, gt=0)
+    """How long the broker may take to acknowledge a request."""
+    retry_after_seconds: int = Field(default=5, ge=1)
+    """What `Retry-After` tells those who were turned away for now."""
+    presign_seconds: int = Field(default=900, ge=1, le=604_800)
+    """How long a presigned upload URL is good for; S3 allows a week."""
+    body_bytes_max: int = Field(default=65_536, ge=4_096)
+    """The longest body of a JSON request."""
+    key_cache_seconds: float = Field(default=3.0, ge=0)
+    """How long a revoked API key may still be accepted."""
+    store_threads: int = Field(default=16, ge=1)
+    """Calls of the object store at a time."""
+    drain_seconds: float = Field(default=25.0, gt=0)
+    """After SIGTERM, how long those who wait may go on waiting."""
+    upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1)
+    """Partitions of `ocr.uploads` that one user's asynchronous POSTs can fill."""
