@@ -35,20 +35,19 @@ def dead_letter_headers(message: Message, reason: str) -> Headers:
     return headers + [(f"original-{name}", value) for name, value in pairs]
 
 
-class DeadLetters:
-    """Counts and forwards undecodable records; halts the worker on a run of them."""
+class UndecodableRun:
+    """Counts undecodable records and halts the worker on a run of them."""
 
-    def __init__(self, producer: Producer, consecutive_max: int = CONSECUTIVE_MAX) -> None:
-        self._producer = producer
+    def __init__(self, consecutive_max: int = CONSECUTIVE_MAX) -> None:
         self._consecutive_max = consecutive_max
         self._consecutive = 0
 
-    def decoded(self) -> None:
+    def end(self) -> None:
         """A record was fine: the run of undecodable ones ends."""
         self._consecutive = 0
 
     def add(self, message: Message, reason: str) -> None:
-        """Queues one dead letter on the producer; the caller flushes before it commits the offset.
+        """Counts one.
 
         Raises:
             Halt: the last `consecutive_max` records were all undecodable.
@@ -59,12 +58,32 @@ class DeadLetters:
         DEAD_LETTERS.labels(topic=topic).inc()
         if self._consecutive >= self._consecutive_max:
             raise Halt(f"{self._consecutive} undecodable records in a row on {topic}; the last: {reason}")
+
+
+class DeadLetters:
+    """Forwards undecodable records over a producer; halts the worker on a run of them."""
+
+    def __init__(self, producer: Producer, consecutive_max: int = CONSECUTIVE_MAX) -> None:
+        self._producer = producer
+        self._run = UndecodableRun(consecutive_max)
+
+    def decoded(self) -> None:
+        """A record was fine: the run of undecodable ones ends."""
+        self._run.end()
+
+    def add(self, message: Message, reason: str) -> None:
+        """Queues one dead letter on the producer; the caller flushes before it commits the offset.
+
+        Raises:
+            Halt: a run of undecodable records.
+        """
+        self._run.add(message, reason)
         try:
             self._producer.produce(
-                f"{topic}.dlq",
+                f"{message.topic()}.dlq",
                 key=message.key(),
                 value=message.value(),
                 headers=dead_letter_headers(message, reason),
             )
         except (BufferError, KafkaException) as error:
-            raise BrokerUnavailable(f"dead letter of {topic}: {error}") from error
+            raise BrokerUnavailable(f"dead letter of {message.topic()}: {error}") from error

@@ -19,8 +19,8 @@ class Record:
     """A record as it goes to the broker."""
 
     topic: str
-    key: str
-    value: bytes
+    key: str | bytes | None
+    value: bytes | None
     headers: Headers
 
 

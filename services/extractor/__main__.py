@@ -1,0 +1,186 @@
+"""`python -m services.extractor`: settings, objects, run."""
+
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+import uuid
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+
+from schemas.events import Price
+from services.extractor.child import EngineFactory
+from services.extractor.outgoing import Outgoing
+from services.extractor.recogniser import ChildBounds, Recogniser
+from services.extractor.settings import ExtractorSettings
+from services.extractor.steps import Stores
+from services.extractor.worker import Facts, Worker
+from services.recognition.document import Limits
+from services.recognition.engine import create_engine
+from services.runtime.admission import BalanceReader, BalanceTable
+from services.runtime.documents import DocumentStore
+from services.runtime.errors import Halt, StoreUnavailable
+from services.runtime.health import HealthServer, Liveness
+from services.runtime.kafka import create_producer
+from services.runtime.logs import configure_logs
+from services.runtime.object_store import ObjectStore, create_client
+from services.runtime.probe import probe_conditional_writes
+from services.runtime.settings import (
+    AdmissionSettings,
+    KafkaSettings,
+    LimitSettings,
+    ObjectStoreSettings,
+    PriceSettings,
+    ProcessSettings,
+)
+from services.runtime.shutdown import stop_on_signals
+from services.runtime.transactions import ProducerLost, TransactionalPublisher
+
+_log = logging.getLogger("services.extractor")
+
+EXIT_HALTED = 3
+_RETRY_SECONDS = 1.0
+
+
+def main() -> None:
+    """Runs the extractor until it is told to stop."""
+    settings = ExtractorSettings()
+    sys.exit(
+        run(
+            settings,
+            partial(create_engine, settings.engine, threads=settings.threads, weights_dir=settings.weights_dir),
+        )
+    )
+
+
+def run(settings: ExtractorSettings, engine_factory: EngineFactory) -> int:
+    """Wires the extractor around an engine, runs it, and returns the exit status."""
+    process, kafka, limits = ProcessSettings(), KafkaSettings(), LimitSettings()
+    configure_logs("extractor", process)
+    stop = stop_on_signals()
+    spool = Path(tempfile.mkdtemp(prefix="ocr-spool-", dir=settings.spool_dir))
+    balances = BalanceReader(kafka, BalanceTable(AdmissionSettings().staleness_seconds_max))
+    recogniser = Recogniser(
+        engine_factory,
+        Limits(bytes_max=limits.bytes_max, pages_max=limits.pages_max, pixels_max=limits.pixels_max),
+        ChildBounds(
+            limits.page_seconds_max,
+            settings.child_memory_mb_max,
+            settings.child_memory_mb_recycle,
+            settings.child_documents_max,
+        ),
+    )
+    extractor = _Extractor(settings, kafka, recogniser, balances, spool, limits.bytes_max)
+    health = HealthServer(process.health_host, process.health_port, extractor.liveness, extractor.problem)
+    try:
+        health.start()
+        recogniser.start()
+        balances.start()
+        extractor.run(stop)
+        return 0
+    except Halt as halt:
+        _log.critical("halted: %s", halt)
+        return EXIT_HALTED
+    finally:
+        recogniser.close()
+        balances.close()
+        health.close()
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+class _Extractor:
+    """Memberships in the group, one after the other: a lost producer is replaced together with its consumer."""
+
+    def __init__(
+        self,
+        settings: ExtractorSettings,
+        kafka: KafkaSettings,
+        recogniser: Recogniser,
+        balances: BalanceReader,
+        spool: Path,
+        bytes_max: int,
+    ) -> None:
+        self._settings = settings
+        self._kafka = kafka
+        self._recogniser = recogniser
+        self._balances = balances
+        self._store_settings = ObjectStoreSettings()
+        self._worker: Worker | None = None
+        self._starting: str | None = "starting"
+        self.liveness = Liveness()
+        objects = ObjectStore(create_client(self._store_settings))
+        documents = DocumentStore(objects, self._store_settings.results_bucket)
+        self._stores = Stores(objects, documents, balances.table)
+        price = PriceSettings()
+        self._facts = Facts(
+            price=Price(
+                version=price.version,
+                tokens_per_page_unit=price.tokens_per_page_unit,
+                tokens_per_word=price.tokens_per_word,
+            ),
+            file_url_base=self._store_settings.file_url_base(),
+            bytes_max=bytes_max,
+            uploads_bucket=self._store_settings.uploads_bucket,
+            spool=spool,
+        )
+
+    def problem(self) -> str | None:
+        """Why no work can be done; None when it can."""
+        if self._recogniser.engine is None:
+            return "the models are not loaded yet"
+        return self._starting or (self._worker.problem if self._worker else "not joined")
+
+    def run(self, stop: threading.Event) -> None:
+        self._probe(stop)
+        while not stop.is_set():
+            try:
+                self._membership(stop)
+            except (ProducerLost, KafkaException) as error:
+                self._starting = f"the broker: {error}"
+                _log.warning("the membership ended; a new one begins", extra={"reason": str(error)})
+                self._recogniser.close()
+                self._recogniser.start("new membership")
+                stop.wait(_RETRY_SECONDS)
+
+    def _probe(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self.liveness.tick()
+            try:
+                probe_conditional_writes(self._stores.objects, self._stores.documents.bucket)
+                return
+            except StoreUnavailable as error:
+                self._starting = f"the object store: {error}"
+                _log.warning(self._starting)
+                stop.wait(_RETRY_SECONDS)
+
+    def _membership(self, stop: threading.Event) -> None:
+        self.liveness.tick()
+        # Random: a group's metadata fences the members of a former generation, not the name of a producer.
+        producer = create_producer(self._kafka, linger_ms=0, transactional_id=f"ocr-extractor-{uuid.uuid4()}")
+        publisher = TransactionalPublisher(producer)
+        publisher.begin()
+        self._worker = Worker(
+            kafka=self._kafka,
+            settings=self._settings,
+            publisher=publisher,
+            recogniser=self._recogniser,
+            stores=self._stores,
+            outgoing=Outgoing(self._kafka, self._stores.documents.bucket, self._settings.upload_spread, _now),
+            facts=self._facts,
+            now=_now,
+            tick=self.liveness.tick,
+        )
+        self._starting = None
+        self._worker.run(stop)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main()

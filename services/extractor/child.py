@@ -1,0 +1,174 @@
+"""The recognising child: native code that may crash, leak or hang, in a process that may be thrown away.
+
+It gets a spooled file and a page, and has neither credentials nor connections. It ends with its parent.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from services.recognition.document import Document, Limits, open_document
+from services.recognition.engine import Engine
+from services.recognition.errors import RecognitionError
+from services.recognition.recognise import read_page
+from services.recognition.text import count_words, detect_language
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Open:
+    """Judge a file by its content: its pages, or why it cannot be read."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class ReadPage:
+    """Read one page, counted from 0, of an open file."""
+
+    path: Path
+    index: int
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Tell language and number of words of a text, and forget the file it came from."""
+
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Close a file; not answered."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Answer to `Open`."""
+
+    media_type: str
+    page_units: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PageRead:
+    """Answer to `ReadPage`: the layout as JSON, and the page's text."""
+
+    layout: dict[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Answer to `Judge`."""
+
+    language: str
+    words: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """The input cannot be read; `code` is one of the API's."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The engine failed in a way that says nothing about the input."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The first message of a child: its models are loaded."""
+
+    engine: str
+    model_version: str
+
+
+Task = Open | ReadPage | Judge
+Answer = Opened | PageRead | Judged | Unreadable | Broken
+
+EngineFactory = Callable[[], Engine]
+
+
+def run(connection: Connection, engine_factory: EngineFactory, limits: Limits, parent_pid: int) -> None:
+    """Answers tasks until the parent closes the connection."""
+    _end_with_parent(parent_pid)
+    # A terminal's Ctrl-C and a container's stop reach the whole group; the parent decides when we end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    engine = engine_factory()
+    connection.send(Ready(engine.name, engine.model_version))
+    desk = _Desk(engine, limits)
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        if isinstance(task, Forget):
+            desk.forget(task.path)
+        else:
+            connection.send(desk.answer(task))
+
+
+class _Desk:
+    """The files that are open."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._documents: dict[Path, Document] = {}
+
+    def answer(self, task: Task) -> Answer:
+        try:
+            return self._answer(task)
+        except RecognitionError as error:
+            return Unreadable(error.code, error.reason)
+        except Exception as error:
+            # Decoders' exceptions are `RecognitionError`s: this one is the engine's, or ours.
+            return Broken("".join(traceback.format_exception(error)))
+
+    def forget(self, path: Path) -> None:
+        document = self._documents.pop(path, None)
+        if document is not None:
+            document.close()
+
+    def _answer(self, task: Task) -> Answer:
+        if isinstance(task, Judge):
+            self.forget(task.path)
+            return Judged(detect_language(task.text), count_words(task.text))
+        document = self._document(task.path)
+        if isinstance(task, Open):
+            units = tuple(document.page_units(index) for index in range(document.page_count))
+            return Opened(document.media_type, units)
+        page = read_page(document, task.index, self._engine)
+        return PageRead(page.to_dict(), page.text)
+
+    def _document(self, path: Path) -> Document:
+        """The file, opened again where a child before this one had it open."""
+        document = self._documents.get(path)
+        if document is None:
+            document = self._documents[path] = open_document(path, self._limits)
+        return document
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        sys.exit(1)

@@ -1,0 +1,198 @@
+"""The parent's side of the recognising child: one task at a time, watched for memory and time, replaced when it dies."""
+
+import logging
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import psutil
+
+from services.extractor.child import Answer, Broken, EngineFactory, Forget, Judged, Ready, Task, run
+from services.recognition.document import Limits
+from services.runtime.errors import Halt
+from services.runtime.metrics import CHILD_STARTS
+
+_log = logging.getLogger(__name__)
+
+_CONTEXT = multiprocessing.get_context("spawn")
+_START_SECONDS_MAX = 120.0
+_FAILED_STARTS_MAX = 5
+_MEMORY_CHECK_SECONDS = 0.1
+_MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ChildBounds:
+    """What a child may take."""
+
+    page_seconds_max: float
+    memory_mb_max: int
+    memory_mb_recycle: int
+    documents_max: int
+
+
+@dataclass(frozen=True)
+class Died:
+    """The child ended during a task, by itself or by our hand."""
+
+    reason: str
+
+
+class Recogniser:
+    """A child and its one task. Belongs to the parent's loop; no call of it blocks but `close`."""
+
+    def __init__(
+        self,
+        engine_factory: EngineFactory,
+        limits: Limits,
+        bounds: ChildBounds,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine_factory = engine_factory
+        self._limits = limits
+        self._bounds = bounds
+        self._clock = clock
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self._task: Task | None = None
+        self._ready: Ready | None = None
+        self._deadline = 0.0
+        self._checked_at = 0.0
+        self._documents = 0
+        self._failed_starts = 0
+
+    @property
+    def engine(self) -> Ready | None:
+        """Name and version of the models; None until they were loaded once."""
+        return self._ready
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given a task."""
+        return self._connection is not None and self._task is None and self._deadline == 0.0
+
+    def start(self, reason: str = "start") -> None:
+        """Starts a child; it is idle once its models are loaded."""
+        ours, theirs = _CONTEXT.Pipe()
+        arguments = (theirs, self._engine_factory, self._limits, os.getpid())
+        self._process = _CONTEXT.Process(target=run, args=arguments, name="recogniser", daemon=True)
+        self._process.start()
+        theirs.close()
+        self._connection = ours
+        self._deadline = self._clock() + _START_SECONDS_MAX
+        self._documents = 0
+        CHILD_STARTS.labels(reason=reason).inc()
+
+    def waitables(self) -> list[Connection]:
+        """What becomes readable when there is something to collect."""
+        return [self._connection] if self._connection is not None else []
+
+    def submit(self, task: Task) -> None:
+        """Gives the idle child a task."""
+        self._task = task
+        self._deadline = self._clock() + self._bounds.page_seconds_max
+        try:
+            self._sure_connection().send(task)
+        except OSError:
+            _log.warning("the recogniser was gone before its task")  # `collect` sees its end and says so.
+
+    def forget(self, path: Path) -> None:
+        """Lets the child close a file; one that is gone has closed it already."""
+        if self._connection is not None and self._ready is not None:
+            try:
+                self._connection.send(Forget(path))
+            except OSError:
+                _log.debug("no recogniser to tell")
+
+    def collect(self) -> Answer | Died | None:
+        """The answer to the task, or that the child died of it; None while it works.
+
+        Raises:
+            Halt: the child cannot be started.
+        """
+        problem = self._watch()
+        connection = self._sure_connection()
+        if problem is None:
+            try:
+                if not connection.poll():
+                    return None
+                return self._received(connection.recv())
+            except (EOFError, OSError):
+                problem = self._exit_reason()
+        return self._died(problem)
+
+    def recycle_if_grown(self) -> None:
+        """Between documents: replaces a child that read many, or whose memory has grown."""
+        if not self.idle:
+            return
+        if self._documents >= self._bounds.documents_max or self._memory_mb() > self._bounds.memory_mb_recycle:
+            self.close()
+            self.start("recycled")
+
+    def close(self) -> None:
+        """Ends the child and waits for its end."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join(5.0)
+        self._connection, self._process, self._task = None, None, None
+
+    def _received(self, message: Answer | Ready) -> Answer | None:
+        self._deadline, self._failed_starts = 0.0, 0
+        if isinstance(message, Ready):
+            self._ready = message
+            return None
+        self._task = None
+        if isinstance(message, Judged):
+            self._documents += 1
+        if isinstance(message, Broken):
+            _log.error("the engine failed", extra={"reason": message.reason})
+        return message
+
+    def _watch(self) -> str | None:
+        """What the child did that it may not; the deadline first, memory now and then."""
+        now = self._clock()
+        if self._deadline and now > self._deadline:
+            return "the start took too long" if self._task is None else "a page took longer than allowed"
+        if now - self._checked_at >= _MEMORY_CHECK_SECONDS and self._task is not None:
+            self._checked_at = now
+            if self._memory_mb() > self._bounds.memory_mb_max:
+                return f"it used more than {self._bounds.memory_mb_max} MB"
+        return None
+
+    def _died(self, reason: str) -> Died | None:
+        task = self._task
+        _log.warning("the recogniser ended", extra={"reason": reason, "task": type(task).__name__ if task else None})
+        self.close()
+        if task is None:
+            self._failed_starts += 1
+            if self._failed_starts >= _FAILED_STARTS_MAX:
+                raise Halt(f"the recogniser cannot be started: {reason}")
+        self.start("died")
+        return Died(reason) if task is not None else None
+
+    def _exit_reason(self) -> str:
+        if self._process is None:
+            return "it was never started"
+        self._process.join(1.0)
+        code = self._process.exitcode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+
+    def _memory_mb(self) -> float:
+        if self._process is None or self._process.pid is None:
+            return 0.0
+        try:
+            return float(psutil.Process(self._process.pid).memory_info().rss) / _MEGABYTE
+        except psutil.Error:
+            return 0.0
+
+    def _sure_connection(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("the recogniser was not started")
+        return self._connection

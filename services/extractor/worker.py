@@ -1,0 +1,486 @@
+"""The extractor's loop: from a request to its document and its events.
+
+For each record, in this order, each step with what it gives:
+
+1. decode it                 undecodable: a dead letter, in the transaction that passes its offset: once.
+2. count its start           if it takes this process along, three starts alone end it.
+3. look for its document     found: its author alone publishes it; nothing is read or charged twice.
+4. fetch the object          pinned to its etag: what is read is what was asked for.
+5. read it page by page      in a child that may die; those who wait first.
+6. create the document       if there is none: of all who try, one becomes author.
+7. publish as the document   result, usage and offset in one transaction: all of it once, or none of it.
+
+A partition that is revoked takes its open record along, whatever the step: the next owner begins anew.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from confluent_kafka import KafkaException, Message, TopicPartition
+
+from schemas.cloudevents import Undecodable
+from schemas.document import Document
+from schemas.events import ErrorCode, Failure, Price
+from services.extractor import drafting, steps
+from services.extractor.child import Answer, Broken, Judge, Judged, Open, Opened, PageRead, ReadPage, Task, Unreadable
+from services.extractor.jobs import DEATHS_MAX, Job, Partition, decode_request
+from services.extractor.lane_consumer import LaneConsumer
+from services.extractor.lanes import Lane, Lanes
+from services.extractor.outgoing import Outgoing
+from services.extractor.recogniser import Died, Recogniser
+from services.extractor.retrying import Retries
+from services.extractor.settings import ExtractorSettings
+from services.extractor.store_threads import StoreThreads
+from services.runtime.dead_letters import UndecodableRun
+from services.runtime.errors import Halt, TransientError
+from services.runtime.metrics import (
+    ABANDONED_RECORDS,
+    DROPPED_REQUESTS,
+    LOOP_TICK,
+    OPEN_RECORDS,
+    PAGE_SECONDS,
+    PAGES,
+    RESULTS,
+)
+from services.runtime.settings import KafkaSettings
+from services.runtime.transactions import Record, TransactionAborted, TransactionalPublisher
+
+_log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 0.1
+_BUSY_SECONDS = 0.005
+_ARRIVALS_MAX = 32
+_ABORTED_PAUSE_SECONDS = 0.2
+_ADMISSION_PAUSE_SECONDS = 1.0
+_BROKEN_RUN_MAX = 10
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A record whose offset may be committed, with what is published along."""
+
+    offset: int
+    records: list[Record]
+    job: Job | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the documents say beyond what was read."""
+
+    price: Price
+    file_url_base: str
+    bytes_max: int
+    uploads_bucket: str
+    spool: Path
+
+
+class Worker:
+    """One membership in the extractor's group, from joining to leaving. Runs in one thread."""
+
+    def __init__(
+        self,
+        *,
+        kafka: KafkaSettings,
+        settings: ExtractorSettings,
+        publisher: TransactionalPublisher,
+        recogniser: Recogniser,
+        stores: steps.Stores,
+        outgoing: Outgoing,
+        facts: Facts,
+        now: Callable[[], datetime],
+        tick: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._recogniser = recogniser
+        self._stores = stores
+        self._outgoing = outgoing
+        self._facts = facts
+        self._now = now
+        self._tick = tick
+        self._clock = clock
+        self._consumer = LaneConsumer(kafka, self._dropped)
+        self._threads: StoreThreads[steps.Outcome] = StoreThreads(settings.store_threads)
+        self._lanes = Lanes(settings.uploads_every)
+        self._retries = Retries(settings.refuse_after_seconds)
+        self._undecodable = UndecodableRun()
+        self._numbers = count(1)
+        self._jobs: dict[int, Job] = {}
+        self._open: dict[Partition, int] = {}
+        self._ready: set[int] = set()
+        self._reading: int | None = None
+        self._reading_since = 0.0
+        self._finished: dict[Partition, Finished] = {}
+        self._publish_after = 0.0
+        self._broken_run = 0
+        self._draining = False
+        self.problem: str | None = "the consumer group is not joined yet"
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop`, then finishes what ends in time and leaves the group.
+
+        Raises:
+            Halt: going on would lose or double something.
+            ProducerLost: the last transaction's fate is unknown; a new membership finds it out.
+        """
+        try:
+            self._consumer.subscribe()
+            while not stop.is_set():
+                self._turn()
+            self._drain()
+        finally:
+            self._consumer.close()
+            self._threads.close()
+
+    def _drain(self) -> None:
+        self._draining = True
+        self._consumer.stop_accepting()
+        deadline = self._clock() + self._settings.drain_seconds_max
+        while (self._jobs or self._finished) and self._clock() < deadline:
+            self._turn()
+        _log.info("drained", extra={"abandoned": len(self._jobs)})
+
+    def _turn(self) -> None:
+        self._tick()
+        LOOP_TICK.set_to_current_time()
+        busy = bool(self._jobs or self._finished) or not self._recogniser.idle
+        self._receive(0.0 if busy else _IDLE_SECONDS)
+        if self._jobs or busy:
+            wait([*self._recogniser.waitables(), self._threads.waitable], _BUSY_SECONDS)
+        for number, outcome in self._threads.collect():
+            self._stepped(number, outcome)
+        answer = self._recogniser.collect()
+        if answer is not None:
+            self._answered(answer)
+        for again in self._retries.take_due(self._clock()):
+            again()
+        self._dispatch()
+        self._publish()
+
+    # 1, 2: arrival
+
+    def _receive(self, timeout_seconds: float) -> None:
+        for _ in range(_ARRIVALS_MAX):
+            try:
+                message = self._consumer.poll(timeout_seconds)
+            except TransientError as error:
+                self.problem = f"the broker: {error}"
+                _log.warning(self.problem)
+                time.sleep(_ABORTED_PAUSE_SECONDS)
+                return
+            if message is None:
+                break
+            self._arrived(message)
+            timeout_seconds = 0.0
+        if self._consumer.joined and self.problem and not self.problem.startswith("the object store"):
+            self.problem = None
+
+    def _arrived(self, message: Message) -> None:
+        lane = self._consumer.lane(str(message.topic()))
+        try:
+            request, attributes, author = decode_request(message, self._facts.uploads_bucket)
+        except Undecodable as error:
+            self._undecodable.add(message, str(error))
+            partition = (str(message.topic()), int(message.partition() or 0))
+            records = self._outgoing.dead_letter(message, str(error))
+            self._finished[partition] = Finished(int(message.offset() or 0), records, None)
+            return
+        self._undecodable.end()
+        number = next(self._numbers)
+        job = Job(number, lane, request, attributes, author, self._facts.spool / str(number))
+        try:
+            starts = self._consumer.starts.begin(job.partition, author.offset)
+        except KafkaException as error:
+            _log.warning("a start could not be counted", extra={"reason": str(error)})
+            self._consumer.rewind(job.partition, author.offset)
+            return
+        self._jobs[number] = job
+        self._open[job.partition] = number
+        OPEN_RECORDS.labels(lane=lane).inc()
+        self._lanes.add(number, lane, suspect=starts.suspect)
+        if starts.alone >= DEATHS_MAX:
+            self._fail(job, _took_along())
+        else:
+            self._look(job)
+
+    # 3, 4: the document, the object
+
+    def _look(self, job: Job) -> None:
+        def look() -> steps.Outcome:
+            return steps.look(
+                self._stores,
+                job.request,
+                job.author,
+                job.path,
+                admission=job.lane is Lane.UPLOAD,
+                bytes_max=self._facts.bytes_max,
+            )
+
+        self._step(job, look)
+
+    def _step(self, job: Job, step: Callable[[], steps.Outcome]) -> None:
+        """Runs a step in a thread, and again later when it meets a passing trouble."""
+
+        def guarded() -> steps.Outcome:
+            try:
+                return step()
+            except TransientError as error:
+                raise _StepFailed(error, step) from error
+
+        self._threads.submit(job.number, guarded)
+
+    def _stepped(self, number: int, outcome: steps.Outcome | Exception) -> None:
+        job = self._jobs.get(number)
+        if job is None:
+            (self._facts.spool / str(number)).unlink(missing_ok=True)
+        elif isinstance(outcome, _StepFailed):
+            self._step_failed(job, outcome)
+        elif isinstance(outcome, Exception):
+            raise outcome
+        else:
+            self._step_passed(job, outcome)
+
+    def _step_failed(self, job: Job, failed: "_StepFailed") -> None:
+        def again() -> None:
+            self._step(job, failed.step)
+
+        now = self._clock()
+        if isinstance(failed.error, steps.AdmissionUnknown):
+            self._retries.wait(job, again, now, _ADMISSION_PAUSE_SECONDS)
+            return
+        self.problem = f"the object store: {failed.error}"
+        _log.warning(self.problem, extra={"result_id": job.request.result_id, "attempt": job.attempts + 1})
+        if not self._retries.later(job, again, now):
+            self._refuse(job, Failure(code=ErrorCode.UNAVAILABLE, reason="The object could not be read; ask again."))
+
+    def _step_passed(self, job: Job, outcome: steps.Outcome) -> None:
+        job.failing_since, job.attempts = None, 0
+        if self.problem and self.problem.startswith("the object store"):
+            self.problem = None
+        for other in self._jobs.values():
+            other.others_passed += 1
+        match outcome:
+            case steps.Downloaded():
+                self._ready.add(job.number)
+            case steps.Publish(document):
+                self._publishable(job, document)
+            case steps.Drop():
+                DROPPED_REQUESTS.inc()
+                self._finish(job, [])
+            case steps.Refuse(failure):
+                self._refuse(job, failure)
+            case steps.Fail(failure):
+                self._fail(job, failure)
+
+    # 5: reading
+
+    def _dispatch(self) -> None:
+        if not self._recogniser.idle:
+            return
+        if not self._ready:
+            self._recogniser.recycle_if_grown()
+            return
+        alone_before = self._lanes.alone
+        number = self._lanes.next(self._ready)
+        if number is None:
+            return
+        job = self._jobs[number]
+        if self._lanes.alone == number and alone_before != number and not self._count_alone(job):
+            return
+        self._ready.discard(number)
+        self._reading, self._reading_since = number, self._clock()
+        self._recogniser.submit(_next_task(job))
+
+    def _count_alone(self, job: Job) -> bool:
+        try:
+            before = self._consumer.starts.alone(job.partition)
+        except KafkaException as error:
+            _log.warning("a start alone could not be counted", extra={"reason": str(error)})
+            self._lanes.discard(job.number)
+            self._lanes.add(job.number, job.lane, suspect=True)
+            return False
+        if before >= DEATHS_MAX:
+            self._fail(job, _took_along())
+            return False
+        return True
+
+    def _answered(self, answer: Answer | Died) -> None:
+        number, self._reading = self._reading, None
+        job = self._jobs.get(number) if number is not None else None
+        if job is None:
+            return  # Abandoned while it was read.
+        if isinstance(answer, Opened | PageRead | Judged | Unreadable):
+            self._broken_run = 0
+        match answer:
+            case Opened(media_type, page_units):
+                self._opened(job, media_type, page_units)
+            case PageRead(layout, text):
+                PAGES.labels(lane=job.lane).inc()
+                PAGE_SECONDS.observe(self._clock() - self._reading_since)
+                job.pages.append(layout)
+                job.texts.append(text)
+                self._ready.add(job.number)
+            case Judged(language, words):
+                self._read(job, language, words)
+            case Unreadable(code, reason):
+                self._fail(job, Failure(code=ErrorCode(code), reason=reason))
+            case Broken():
+                self._broken(job)
+            case Died(reason):
+                self._died(job, reason)
+
+    def _opened(self, job: Job, media_type: str, page_units: tuple[int, ...]) -> None:
+        job.opened, job.media_type, job.page_units = True, media_type, page_units
+        if job.lane is Lane.WAITING and len(page_units) > self._settings.waiting_pages_max:
+            self._finish(job, self._outgoing.passed_on(job.request, job.attributes))
+        else:
+            self._ready.add(job.number)
+
+    def _died(self, job: Job, reason: str) -> None:
+        # While this process is being stopped, whatever ends the child says nothing about the document.
+        job.deaths += 0 if self._draining else 1
+        if job.deaths < DEATHS_MAX:
+            self._ready.add(job.number)
+            return
+        text = f"Reading it ended the recogniser {job.deaths} times; the last time: {reason}."
+        self._fail(job, Failure(code=ErrorCode.UNREADABLE_DOCUMENT, reason=text))
+
+    def _broken(self, job: Job) -> None:
+        job.attempts += 1
+        if job.attempts < DEATHS_MAX:
+            self._ready.add(job.number)
+            return
+        self._broken_run += 1
+        if self._broken_run >= _BROKEN_RUN_MAX:
+            raise Halt(f"the engine failed on {self._broken_run} documents in a row; see the log for its reason")
+        self._refuse(job, Failure(code=ErrorCode.UNAVAILABLE, reason="The engine failed; ask again."))
+
+    # 6: the document
+
+    def _read(self, job: Job, language: str, words: int) -> None:
+        engine = self._recogniser.engine
+        assert engine is not None, "a page was read, so the models are loaded"
+        at = self._now()
+
+        def conclude() -> steps.Outcome:
+            draft = drafting.completed(
+                job.request,
+                job.author,
+                self._facts.price,
+                pages=job.pages,
+                text=_join(job.texts),
+                language=language,
+                words=words,
+                media_type=job.media_type,
+                engine=engine.engine,
+                model_version=engine.model_version,
+                url=drafting.file_url(self._facts.file_url_base, job.request.key),
+                at=at,
+            )
+            return steps.conclude(self._stores.documents, draft)
+
+        self._lanes.discard(job.number)
+        self._step(job, conclude)
+
+    def _fail(self, job: Job, failure: Failure) -> None:
+        url = drafting.file_url(self._facts.file_url_base, job.request.key)
+        draft = drafting.failed(job.request, job.author, self._facts.price, failure, url=url, at=self._now())
+        self._lanes.discard(job.number)
+        self._ready.discard(job.number)
+        self._recogniser.forget(job.path)
+        self._step(job, lambda: steps.conclude(self._stores.documents, draft))
+
+    # 7: publication
+
+    def _publishable(self, job: Job, document: Document) -> None:
+        code = document.error.code.value if document.error else ""
+        RESULTS.labels(outcome=document.status.value, code=code, lane=job.lane).inc()
+        self._finish(job, self._outgoing.of_document(document, job.attributes))
+
+    def _refuse(self, job: Job, failure: Failure) -> None:
+        RESULTS.labels(outcome="refused", code=failure.code.value, lane=job.lane).inc()
+        self._finish(job, self._outgoing.of_refusal(job.request, failure, job.attributes))
+
+    def _finish(self, job: Job, records: list[Record]) -> None:
+        self._recogniser.forget(job.path)
+        self._lanes.discard(job.number)
+        self._ready.discard(job.number)
+        self._finished[job.partition] = Finished(job.author.offset, records, job)
+
+    def _publish(self) -> None:
+        metadata = self._consumer.group_metadata
+        if not self._finished or metadata is None or self._clock() < self._publish_after:
+            return
+        batch = dict(self._finished)
+        records = [record for finished in batch.values() for record in finished.records]
+        offsets = [TopicPartition(*partition, finished.offset + 1) for partition, finished in batch.items()]
+        try:
+            self._publisher.publish(records, offsets, metadata)
+        except TransactionAborted as error:
+            # What is still held after the next poll is published again, under the generation of that time.
+            self.problem = f"the broker: {error}"
+            self._publish_after = self._clock() + _ABORTED_PAUSE_SECONDS
+            return
+        for partition, finished in batch.items():
+            del self._finished[partition]
+            self._consumer.starts.finished(partition)
+            if finished.job is not None:
+                self._close(finished.job)
+            self._consumer.resume(partition)
+
+    def _close(self, job: Job) -> None:
+        del self._jobs[job.number]
+        self._open.pop(job.partition, None)
+        self._retries.discard(job.number)
+        OPEN_RECORDS.labels(lane=job.lane).dec()
+        job.path.unlink(missing_ok=True)
+
+    def _dropped(self, partition: Partition) -> None:
+        """The partition is no longer ours: its record is abandoned where it stands."""
+        self._finished.pop(partition, None)
+        number = self._open.pop(partition, None)
+        if number is None:
+            return
+        ABANDONED_RECORDS.inc()
+        self._lanes.discard(number)
+        self._ready.discard(number)
+        job = self._jobs[number]
+        self._recogniser.forget(job.path)
+        self._close(job)
+
+
+class _StepFailed(Exception):
+    """A step met a passing trouble; it comes along so that it can be tried again."""
+
+    def __init__(self, error: TransientError, step: Callable[[], steps.Outcome]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.step = step
+
+
+def _next_task(job: Job) -> Task:
+    if not job.opened:
+        return Open(job.path)
+    if not job.complete:
+        return ReadPage(job.path, len(job.pages))
+    return Judge(job.path, _join(job.texts))
+
+
+def _join(texts: list[str]) -> str:
+    return "\f".join(texts)
+
+
+def _took_along() -> Failure:
+    return Failure(
+        code=ErrorCode.UNREADABLE_DOCUMENT,
+        reason=f"Reading it ended the whole extractor {DEATHS_MAX} times.",
+    )
