@@ -6,6 +6,7 @@ from services.cli import keys
 from services.cli.migrate import migrate
 from services.cli.provision import provision
 from services.cli.recognise import recognise
+from services.cli.skip_to_end import skip_to_end
 
 app = typer.Typer(
     name="ocr-services",
@@ -17,6 +18,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(migrate)
 app.command()(provision)
 app.command()(recognise)
+app.command()(skip_to_end)
 
 
 def main() -> None:

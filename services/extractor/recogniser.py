@@ -1,4 +1,4 @@
-"""The parent's side of the recognising child: one task at a time, watched for memory and time, replaced when it dies."""
+"""The parent's side of the recognising child: one task at a time, watched for memory and time."""
 
 import logging
 import multiprocessing
