@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from services.extractor.jobs import Partition
 
@@ -86,4 +86,6 @@ class StartCounter:
 
     def _commit(self, partition: Partition, starts: Starts) -> None:
         position = TopicPartition(partition[0], partition[1], starts.offset, starts.to_metadata())
-        self._consumer().commit(offsets=[position], asynchronous=False)
+        for committed in self._consumer().commit(offsets=[position], asynchronous=False) or ():
+            if committed.error is not None:
+                raise KafkaException(committed.error)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from schemas.topics import TOPICS
 from services.runtime import groups
@@ -47,7 +47,9 @@ def skip_to_end(settings: KafkaSettings) -> list[Skipped]:
                     skipped.append(Skipped(name, found.partition, committed, end))
         if skipped:
             ends = [TopicPartition(found.topic, found.partition, found.end) for found in skipped]
-            consumer.commit(offsets=ends, asynchronous=False)
+            for moved in consumer.commit(offsets=ends, asynchronous=False) or ():
+                if moved.error is not None:
+                    raise KafkaException(moved.error)
         return skipped
     finally:
         consumer.close()

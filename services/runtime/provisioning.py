@@ -1,12 +1,13 @@
 """Topics, the extractor's first offsets, and buckets: created where missing, never shrunk, safe to repeat."""
 
 import logging
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 from botocore.exceptions import ClientError
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -17,6 +18,7 @@ from services.runtime.kafka import (
     consumer_config,
     create_consumer,
     dead_letters_name,
+    error_code,
     group_name,
     topic_name,
 )
@@ -115,26 +117,60 @@ def _commit_first_offsets(settings: KafkaSettings, topic: Topic) -> None:
     name = topic_name(settings, topic)
     consumer = create_consumer(consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error"))
     try:
-        numbers = consumer.list_topics(name, timeout=_TIMEOUT_SECONDS).topics[name].partitions
-        asked = [TopicPartition(name, number) for number in numbers]
-        missing = [found for found in consumer.committed(asked, timeout=_TIMEOUT_SECONDS) if found.offset < 0]
-        fresh = [
-            TopicPartition(name, partition.partition, 0)
-            for partition in missing
-            if consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_SECONDS)[1] == 0
-        ]
-        if fresh:
-            consumer.commit(offsets=fresh, asynchronous=False)
-        if len(fresh) < len(missing):
+        # A broker knows a topic it has just created a moment before all of its parts know it.
+        written = _repeat_while_new(name, lambda: _commit_where_fresh(consumer, name))
+        if written:
             _log.error(
                 "the group %s has no offset on %d partitions of %s that hold records; "
                 "`ocr-services skip-to-end` sets them",
                 group_name(settings, groups.EXTRACTOR),
-                len(missing) - len(fresh),
+                written,
                 name,
             )
     finally:
         consumer.close()
+
+
+def _commit_where_fresh(consumer: Consumer, name: str) -> int:
+    """One try; returns the number of partitions without offset that hold records."""
+    metadata = consumer.list_topics(name, timeout=_TIMEOUT_SECONDS).topics[name]
+    if metadata.error is not None:
+        raise KafkaException(metadata.error)
+    asked = [TopicPartition(name, number) for number in metadata.partitions]
+    missing = [found for found in consumer.committed(asked, timeout=_TIMEOUT_SECONDS) if found.offset < 0]
+    fresh = [
+        TopicPartition(name, partition.partition, 0)
+        for partition in missing
+        if consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_SECONDS)[1] == 0
+    ]
+    if fresh:
+        for committed in consumer.commit(offsets=fresh, asynchronous=False) or ():
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+    return len(missing) - len(fresh)
+
+
+_NOT_THERE_YET = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._UNKNOWN_PARTITION,
+}
+
+
+def _repeat_while_new(name: str, attempt: Callable[[], int]) -> int:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        try:
+            return attempt()
+        except KafkaException as error:
+            if error_code(error) not in _NOT_THERE_YET or time.monotonic() > deadline:
+                raise
+            _log.info("waiting for the broker to know %s", name)
+            time.sleep(0.1)
 
 
 def _await(futures: Mapping[str, Future[Any]]) -> None:

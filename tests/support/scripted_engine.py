@@ -12,6 +12,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
 from services.recognition.engine import FoundWord, PageWords
 from services.recognition.frame import Frame
 

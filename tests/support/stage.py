@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
 from schemas.cloudevents import Attributes, decode, encode, event_type
 from schemas.document import Document
@@ -116,10 +116,11 @@ class Topics:
         consumer.assign(assigned)
         while not self._stopping.is_set():
             for message in consumer.consume(100, 0.1):
-                if message.error() is None:
+                error = message.error()
+                if error is None:
                     self.messages.append(message)
-                elif message.error().code() != KafkaError._PARTITION_EOF:
-                    print(f"test consumer: {message.error()}", file=sys.stderr)  # noqa: T201
+                else:
+                    print(f"test consumer: {error}", file=sys.stderr)  # noqa: T201
         consumer.close()
 
 
