@@ -52,9 +52,13 @@ class UndecodableRun:
         Raises:
             Halt: the last `consecutive_max` records were all undecodable.
         """
+        topic, partition, offset = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+        self.count(topic, dead_letter_id(topic, partition, offset), reason)
+
+    def count(self, topic: str, origin: str, reason: str) -> None:
+        """Counts one by the name of its origin. Raises as `add`."""
         self._consecutive += 1
-        topic = str(message.topic())
-        _log.warning("undecodable record", extra={"topic": topic, "offset": message.offset(), "reason": reason})
+        _log.warning("undecodable record", extra={"topic": topic, "origin": origin, "reason": reason})
         DEAD_LETTERS.labels(topic=topic).inc()
         if self._consecutive >= self._consecutive_max:
             raise Halt(f"{self._consecutive} undecodable records in a row on {topic}; the last: {reason}")
@@ -78,12 +82,20 @@ class DeadLetters:
             Halt: a run of undecodable records.
         """
         self._run.add(message, reason)
+        self._produce(str(message.topic()), message.key(), message.value(), dead_letter_headers(message, reason))
+
+    def add_foreign(self, topic: str, origin: str, body: bytes, reason: str) -> None:
+        """Queues a message that did not come by Kafka but belongs on `topic`; `origin` is its own and no other's.
+
+        Raises:
+            Halt: as `add`.
+        """
+        self._run.count(topic, origin, reason)
+        headers: Headers = [("ce_id", origin), ("dlq-reason", reason[:1000]), ("dlq-topic", topic)]
+        self._produce(topic, None, body, headers)
+
+    def _produce(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
         try:
-            self._producer.produce(
-                f"{message.topic()}.dlq",
-                key=message.key(),
-                value=message.value(),
-                headers=dead_letter_headers(message, reason),
-            )
+            self._producer.produce(f"{topic}.dlq", key=key, value=body, headers=headers)
         except (BufferError, KafkaException) as error:
-            raise BrokerUnavailable(f"dead letter of {message.topic()}: {error}") from error
+            raise BrokerUnavailable(f"dead letter of {topic}: {error}") from error

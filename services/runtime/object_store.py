@@ -192,14 +192,23 @@ class ObjectStore:
                 return
 
     def list_folders(self, bucket: str, prefix: str) -> Iterator[str]:
-        """The common prefixes one level below `prefix`, each ending with a slash."""
-        with _call("list"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
-            folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ())]
-        yield from folders
+        """The common prefixes one level below `prefix`, each ending with a slash, a page a call.
 
-    def _list_page(self, bucket: str, prefix: str, start_after: str, token: str | None) -> dict[str, Any]:
-        arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+        Raises:
+            StoreUnavailable: while iterating; what was yielded before holds.
+        """
+        token: str | None = None
+        while True:
+            with _call("list"):
+                page = self._list_page(bucket, prefix, "", token, Delimiter="/")
+            for folder in page.get("CommonPrefixes", ()):
+                yield folder["Prefix"]
+            token = page.get("NextContinuationToken")
+            if not page.get("IsTruncated") or not token:
+                return
+
+    def _list_page(self, bucket: str, prefix: str, start_after: str, token: str | None, **more: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, **more}
         if token:
             arguments["ContinuationToken"] = token
         elif start_after:

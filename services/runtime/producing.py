@@ -62,7 +62,7 @@ class EventProducer:
     def send(
         self,
         topic: Topic,
-        key: str,
+        key: str | None,
         event: Event,
         *,
         subject: str,

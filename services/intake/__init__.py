@@ -1,0 +1,1 @@
+"""Notifications of the object store become requests; a reconciler finds the objects whose notification was lost."""

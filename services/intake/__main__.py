@@ -1,0 +1,172 @@
+"""Intake: settings → sources and reconciler → run until told to stop."""
+
+import threading
+from collections.abc import Callable
+
+from schemas.topics import OBJECT_STORE_EVENTS
+from services.intake.kafka_topic import KafkaTopicSource
+from services.intake.lag import UploadLag
+from services.intake.leadership import Leadership
+from services.intake.pace import Pace
+from services.intake.recent import RecentRequests
+from services.intake.reconciler import Reconciler
+from services.intake.requesting import UploadRequester
+from services.intake.settings import IntakeSettings
+from services.intake.sqs import SqsSource, create_sqs_client
+from services.intake.sweep import Buckets, UserSweep
+from services.intake.threads import Loops
+from services.intake.top_ups import TopUps
+from services.runtime.admission import BalanceReader, BalanceTable
+from services.runtime.health import HealthServer
+from services.runtime.kafka import create_producer, topic_name
+from services.runtime.logs import configure_logs
+from services.runtime.object_store import ObjectStore, create_client
+from services.runtime.producing import EventProducer
+from services.runtime.settings import AdmissionSettings, KafkaSettings, ObjectStoreSettings, ProcessSettings
+from services.runtime.shutdown import stop_on_signals
+
+_LIVENESS_SECONDS = 120.0
+_DRAIN_SECONDS = 25.0
+
+Problem = Callable[[], str | None]
+
+
+class Intake:
+    """The objects of this process, wired; a source that is off costs nothing."""
+
+    def __init__(
+        self, settings: IntakeSettings, kafka: KafkaSettings, store: ObjectStoreSettings, stop: threading.Event
+    ) -> None:
+        self._settings = settings
+        self._kafka = kafka
+        self._buckets = Buckets(store.uploads_bucket, store.results_bucket)
+        self._stop = stop
+        self._store = ObjectStore(create_client(store))
+        self._raw_producer = create_producer(kafka, linger_ms=5)
+        self._producer = EventProducer(self._raw_producer, kafka, "intake")
+        self._requester = UploadRequester(
+            self._store.head,
+            self._producer,
+            bucket=store.uploads_bucket,
+            spread=settings.upload_spread,
+            heads_parallel=settings.heads_parallel,
+        )
+        self._problems: list[Problem] = [self._requester.problem]
+        self._loops = Loops(stop, _LIVENESS_SECONDS + settings.sqs_visibility_seconds)
+        self._closers: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begins to listen to every source that is on, and to reconcile."""
+        if self._settings.kafka_enabled:
+            self._start_kafka()
+        if self._settings.sqs_queue_url:
+            self._start_sqs(self._settings.sqs_queue_url)
+        if self._settings.http_port is not None:
+            self._start_http(self._settings.http_port)
+        if self._settings.reconciler_enabled:
+            self._start_reconciler()
+
+    def live(self) -> str | None:
+        """The loop that hangs, None when all go round."""
+        return self._loops.live()
+
+    def ready(self) -> str | None:
+        """The first thing that keeps notifications or sweeps waiting; None when nothing does."""
+        return next((reason for problem in self._problems if (reason := problem()) is not None), None)
+
+    def join(self) -> None:
+        """Runs until told to stop, lets what is in hand end, and closes.
+
+        Raises:
+            BaseException: what a loop failed with.
+        """
+        try:
+            self._loops.join(_DRAIN_SECONDS)
+        finally:
+            for close in self._closers:
+                close()
+            self._requester.close()
+            self._producer.close()
+
+    def _start_kafka(self) -> None:
+        source = KafkaTopicSource(self._kafka, self._requester, self._raw_producer, self._settings.kafka_batch_max)
+        self._problems.append(source.problem)
+        self._loops.start("kafka", source.run)
+
+    def _start_sqs(self, queue_url: str) -> None:
+        source = SqsSource(
+            create_sqs_client(self._settings),
+            queue_url,
+            self._requester,
+            self._raw_producer,
+            topic_name(self._kafka, OBJECT_STORE_EVENTS),
+            wait_seconds=self._settings.sqs_wait_seconds,
+            visibility_seconds=self._settings.sqs_visibility_seconds,
+        )
+        self._problems.append(source.problem)
+        for number in range(self._settings.sqs_receivers):
+            self._loops.start(f"sqs-{number}", source.run)
+
+    def _start_http(self, port: int) -> None:
+        # Imported here: a process that is pushed nothing need not carry a web server.
+        from services.intake.http_push import HttpPushApp, HttpPushServer
+
+        app = HttpPushApp(self._settings, self._requester, self._stop.is_set)
+        server = HttpPushServer(app, self._settings.http_host, port)
+        self._problems.append(server.problem)
+        self._loops.start("http", server.run)
+
+    def _start_reconciler(self) -> None:
+        settings = self._settings
+        table = BalanceTable(AdmissionSettings().staleness_seconds_max)
+        reader = BalanceReader(self._kafka, table)
+        top_ups = TopUps(table, settings.sweep_top_up_delay_seconds)
+        recent = RecentRequests(settings.sweep_repeat_seconds, settings.sweep_remembered_max)
+        lag = UploadLag(self._kafka)
+        pace = Pace(lag, lag_max=settings.sweep_lag_max, requests_per_second_max=settings.sweep_requests_per_second_max)
+        sweep_user = UserSweep(
+            self._store,
+            self._buckets,
+            table,
+            recent,
+            pace,
+            self._requester.send,
+            age_seconds_min=settings.sweep_age_seconds_min,
+        )
+        leadership = Leadership(self._kafka)
+        reconciler = Reconciler(
+            self._store,
+            self._buckets.uploads,
+            sweep_user,
+            table,
+            top_ups,
+            recent,
+            self._producer,
+            held=leadership.held,
+            interval_seconds=settings.sweep_interval_seconds,
+        )
+        reader.on_balance(top_ups.on_balance)
+        reader.start()
+        self._closers += [reader.close, lag.close]
+        self._problems.append(reconciler.problem)
+        self._loops.start("leadership", leadership.run)
+        self._loops.start("reconciler", reconciler.run)
+
+
+def main() -> None:
+    """Runs intake until SIGTERM or Ctrl-C."""
+    process = ProcessSettings()
+    configure_logs("intake", process)
+    stop = stop_on_signals()
+    intake = Intake(IntakeSettings(), KafkaSettings(), ObjectStoreSettings(), stop)
+    health = HealthServer(process.health_host, process.health_port, intake.live, intake.ready)
+    health.start()
+    intake.start()
+    try:
+        intake.join()
+    finally:
+        health.close()
+
+
+if __name__ == "__main__":
+    main()
