@@ -62,9 +62,8 @@ def upgrade() -> None:
     op.create_table(
         "ledger_outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
-        sa.Column("entry_id", sa.Text),
-        sa.Column("account_id", sa.Text),
-        sa.CheckConstraint("(entry_id IS NULL) <> (account_id IS NULL)", name="ledger_outbox_one_of"),
+        sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("entry_event", sa.Text),
         sqlite_autoincrement=True,
     )
     op.create_table(

@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli import keys
+from services.cli import keys, tokens
 from services.cli.migrate import migrate
 from services.cli.provision import provision
 from services.cli.recognise import recognise
@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Self-hosted OCR: upload an image to S3, get its text.",
 )
 app.add_typer(keys.app, name="keys")
+app.add_typer(tokens.app, name="tokens")
 app.command()(migrate)
 app.command()(provision)
 app.command()(recognise)

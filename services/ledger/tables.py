@@ -83,12 +83,12 @@ outbox = Table(
     "ledger_outbox",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
-    Column("entry_id", Text),
-    Column("account_id", Text),
-    CheckConstraint("(entry_id IS NULL) <> (account_id IS NULL)", name="ledger_outbox_one_of"),
+    Column("user_id", Text, nullable=False),
+    # The event of an entry, as JSON; without one the row stands for the user's balance
+    Column("entry_event", Text),
     sqlite_autoincrement=True,
 )
-"""What is still to be published: an entry, or an account's balance as it is when its turn comes."""
+"""What is still to be published: an entry, or a balance as it is when its turn comes."""
 
 usage_offsets = Table(
     "usage_offsets",

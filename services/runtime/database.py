@@ -1,24 +1,31 @@
 """The one SQL database: SQLite on one machine, else PostgreSQL. Every failure that may pass is a type."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     URL,
+    Column,
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
     Engine,
     Table,
     TypeDecorator,
+    any_,
+    bindparam,
     create_engine,
     event,
+    func,
     insert,
     make_url,
+    update,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -123,6 +130,29 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
         raise DBAPIError.instance(f"COPY {table.name}", None, error, dbapi_error, dialect=connection.dialect) from error
     finally:
         cursor.close()
+
+
+def update_many(connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Updates the rows named by column `key`, all in the same columns: in one statement on PostgreSQL."""
+    if not rows:
+        return
+    columns = list(rows[0])
+    if connection.dialect.name != "postgresql":
+        bound: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns if column != key}
+        statement = update(table).where(table.c[key] == bindparam(f"new_{key}")).values(bound)
+        connection.execute(statement, [{f"new_{column}": row[column] for column in columns} for row in rows])
+        return
+    arrays = [bindparam(column, [row[column] for row in rows], ARRAY(table.c[column].type)) for column in columns]
+    new = func.unnest(*arrays).table_valued(*(table.c[column] for column in columns)).render_derived("new")
+    changes = {column: new.c[column] for column in columns if column != key}
+    connection.execute(update(table).where(table.c[key] == new.c[key]).values(changes))
+
+
+def among(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Whether a column's value is one of `values`, however many: as one array on PostgreSQL."""
+    if connection.dialect.name != "postgresql":
+        return column.in_(values)
+    return column == any_(bindparam(None, list(values), ARRAY(column.type)))
 
 
 def is_transient(error: DBAPIError) -> bool:
