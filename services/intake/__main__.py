@@ -1,7 +1,10 @@
 """Intake: settings → sources and reconciler → run until told to stop."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from schemas.topics import OBJECT_STORE_EVENTS
 from services.intake.kafka_topic import KafkaTopicSource
@@ -17,6 +20,7 @@ from services.intake.sweep import Buckets, UserSweep
 from services.intake.threads import Loops
 from services.intake.top_ups import TopUps
 from services.runtime.admission import BalanceReader, BalanceTable
+from services.runtime.heads import QuickHeads
 from services.runtime.health import HealthServer
 from services.runtime.kafka import create_producer, topic_name
 from services.runtime.logs import configure_logs
@@ -24,6 +28,9 @@ from services.runtime.object_store import ObjectStore, create_client
 from services.runtime.producing import EventProducer
 from services.runtime.settings import AdmissionSettings, KafkaSettings, ObjectStoreSettings, ProcessSettings
 from services.runtime.shutdown import stop_on_signals
+
+if TYPE_CHECKING:
+    from services.intake.http_push import HttpPushServer
 
 _LIVENESS_SECONDS = 120.0
 _DRAIN_SECONDS = 25.0
@@ -42,10 +49,11 @@ class Intake:
         self._buckets = Buckets(store.uploads_bucket, store.results_bucket)
         self._stop = stop
         self._store = ObjectStore(create_client(store))
+        self._heads = QuickHeads(self._store, store, store.uploads_bucket)
         self._raw_producer = create_producer(kafka, linger_ms=5)
         self._producer = EventProducer(self._raw_producer, kafka, "intake")
         self._requester = UploadRequester(
-            self._store.head,
+            self._heads,
             self._producer,
             bucket=store.uploads_bucket,
             spread=settings.upload_spread,
@@ -54,6 +62,7 @@ class Intake:
         self._problems: list[Problem] = [self._requester.problem]
         self._loops = Loops(stop, _LIVENESS_SECONDS + settings.sqs_visibility_seconds)
         self._closers: list[Callable[[], None]] = []
+        self._http_server: HttpPushServer | None = None
 
     def start(self) -> None:
         """Begins to listen to every source that is on, and to reconcile."""
@@ -74,6 +83,10 @@ class Intake:
         """The first thing that keeps notifications or sweeps waiting; None when nothing does."""
         return next((reason for problem in self._problems if (reason := problem()) is not None), None)
 
+    def http_port(self) -> int | None:
+        """The port that notifications are pushed to; None while there is none."""
+        return self._http_server.port if self._http_server is not None else None
+
     def join(self) -> None:
         """Runs until told to stop, lets what is in hand end, and closes.
 
@@ -87,6 +100,7 @@ class Intake:
                 close()
             self._requester.close()
             self._producer.close()
+            self._heads.close()
 
     def _start_kafka(self) -> None:
         source = KafkaTopicSource(self._kafka, self._requester, self._raw_producer, self._settings.kafka_batch_max)
@@ -112,7 +126,7 @@ class Intake:
         from services.intake.http_push import HttpPushApp, HttpPushServer
 
         app = HttpPushApp(self._settings, self._requester, self._stop.is_set)
-        server = HttpPushServer(app, self._settings.http_host, port)
+        server = self._http_server = HttpPushServer(app, self._settings.http_host, port)
         self._problems.append(server.problem)
         self._loops.start("http", server.run)
 

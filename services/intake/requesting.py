@@ -19,11 +19,12 @@ from services.runtime.producing import EventProducer
 
 _log = logging.getLogger(__name__)
 
-Head = Callable[[str, str], StoredObject | None]
-"""Bucket and key to what lies there; raises `StoreUnavailable`."""
+Head = Callable[[str], StoredObject | None]
+"""What lies under a key of the uploads; raises `StoreUnavailable`."""
 
-_ATTEMPTS_MAX = 5
+_ATTEMPTS_MAX = 3
 _CONTROL_KEY = "ocr/"
+"""No upload's key, so a store that is well says that nothing lies here."""
 _ACKNOWLEDGE_POLL_SECONDS = 0.5
 _PROBLEM_SECONDS = 15.0
 """A problem that nobody met again for longer than any pause between attempts is over."""
@@ -107,7 +108,7 @@ class UploadRequester:
         self, open_keys: dict[str, ObjectKey], found: list[OcrRequest], attempts: dict[str, int], origin: Origin
     ) -> None:
         """Moves what the store answers from `open_keys` to `found`; raises when some keys stay open."""
-        answers = {key: self._pool.submit(self._head, self.bucket, key) for key in open_keys}
+        answers = {key: self._pool.submit(self._head, key) for key in open_keys}
         wait(answers.values(), return_when=FIRST_EXCEPTION)
         # The store seems to be away: what is queued behind the failure would only fail as slowly.
         cancelled = {key for key, answer in answers.items() if answer.cancel()}
@@ -141,7 +142,7 @@ class UploadRequester:
 
     def _store_answers(self) -> bool:
         try:
-            self._head(self.bucket, _CONTROL_KEY)
+            self._head(_CONTROL_KEY)
         except StoreUnavailable:
             return False
         return True

@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from schemas.cloudevents import decode_as
 from schemas.events import BalanceChanged, OcrRequest
-from schemas.topics import BALANCES, UPLOADS, Topic
+from schemas.topics import BALANCES, OBJECT_STORE_EVENTS, SWEEPS, UPLOADS, Topic
 from services.intake.__main__ import Intake
 from services.intake.settings import IntakeSettings
 from services.runtime.kafka import create_producer, topic_name
@@ -27,7 +27,7 @@ from tests.support.parts import KafkaPart, ObjectStorePart
 
 @pytest.fixture
 def kafka_settings(kafka: KafkaPart, topic_prefix: str) -> KafkaSettings:
-    """All topics, with a prefix of this test's own."""
+    """The topics that intake knows, with a prefix of this test's own."""
     settings = KafkaSettings(
         bootstrap_servers=kafka.bootstrap_servers,
         topic_prefix=topic_prefix,
@@ -35,7 +35,7 @@ def kafka_settings(kafka: KafkaPart, topic_prefix: str) -> KafkaSettings:
         session_timeout_ms=6_000,
         heartbeat_interval_ms=500,
     )
-    provision_topics(settings)
+    provision_topics(settings, (OBJECT_STORE_EVENTS, UPLOADS, BALANCES, SWEEPS))
     return settings
 
 
@@ -237,3 +237,18 @@ def wait_for(condition: Callable[[], bool], seconds_max: float, why: Callable[[]
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds_max} s: {why()}"
         time.sleep(0.05)
+
+
+def notification(bucket: str, *keys: str, event_name: str = "ObjectCreated:Put") -> dict[str, object]:
+    """A notification as AWS sends it, a record for each of the keys as given."""
+    records = [
+        {"eventName": event_name, "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1}}} for key in keys
+    ]
+    return {"Records": records}
+
+
+def header_bytes(message: Message) -> dict[str, bytes]:
+    """The headers of a record, by name."""
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return {name: value for name, value in pairs if isinstance(value, bytes)}
