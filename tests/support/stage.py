@@ -51,7 +51,7 @@ class Worker:
 
     process: "subprocess.Popen[bytes]"
     log: Path
-    health_port: int
+    port: int
 
     @property
     def exit_status(self) -> int | None:
@@ -61,7 +61,7 @@ class Worker:
     def ready(self) -> bool:
         """Whether `/readyz` answers 200."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
                 return int(answer.status) == 200
         except (urllib.error.URLError, OSError):
             return False
@@ -140,11 +140,11 @@ class Stage:
     _versions: dict[str, int] = field(default_factory=dict)
     _beating: threading.Event = field(default_factory=threading.Event)
 
-    def start(self, module: str, **environment: str) -> Worker:
-        """Starts `python -m module`; returns at once."""
+    def start(self, module: str, *, port_variable: str = "OCR_HEALTH_PORT", **environment: str) -> Worker:
+        """Starts `python -m module`, with a free port for its health in `port_variable`; returns at once."""
         port = _free_port()
         log = self.directory / f"{module}-{len(self.workers)}.log"
-        variables = os.environ | self.environment | {"OCR_HEALTH_PORT": str(port)} | environment
+        variables = os.environ | self.environment | {port_variable: str(port)} | environment
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", module], env=variables, stdout=file, stderr=file, start_new_session=True
@@ -153,9 +153,9 @@ class Stage:
         self.workers.append(worker)
         return worker
 
-    def start_ready(self, module: str, **environment: str) -> Worker:
+    def start_ready(self, module: str, *, port_variable: str = "OCR_HEALTH_PORT", **environment: str) -> Worker:
         """Starts a service and waits until it is ready."""
-        worker = self.start(module, **environment)
+        worker = self.start(module, port_variable=port_variable, **environment)
 
         def ready() -> bool:
             assert worker.exit_status is None, f"{module} ended:\n{worker.output()[-3000:]}"
@@ -193,6 +193,11 @@ class Stage:
 
     def produce(self, topic: Topic, key: str, event: Event) -> None:
         """Produces one event and waits for the acknowledgement."""
+        self.queue(topic, key, event)
+        self.flush()
+
+    def queue(self, topic: Topic, key: str, event: Event) -> None:
+        """Queues one event for `flush`."""
         attributes = Attributes(
             id=str(uuid.uuid4()),
             type=event_type(type(event)),
@@ -201,14 +206,22 @@ class Stage:
             time=datetime.now(UTC),
         )
         headers, body = encode(event, attributes)
-        self.produce_raw(topic, key, body, headers)
+        self._queue(topic, key, body, headers)
+
+    def flush(self) -> None:
+        """Waits until everything queued is acknowledged."""
+        assert self.producer.flush(60) == 0, "the broker acknowledged"
 
     def produce_raw(
         self, topic: Topic, key: str, body: bytes | None, headers: list[tuple[str, str | bytes | None]]
     ) -> None:
         """Produces any record and waits for the acknowledgement."""
+        self._queue(topic, key, body, headers)
+        self.flush()
+
+    def _queue(self, topic: Topic, key: str, body: bytes | None, headers: list[tuple[str, str | bytes | None]]) -> None:
+        self.producer.poll(0)
         self.producer.produce(topic_name(self.kafka, topic), key=key, value=body, headers=headers)
-        assert self.producer.flush(10) == 0, "the broker acknowledged"
 
     def fund(self, user_id: str, balance: int) -> None:
         """Announces a balance, as the ledger would."""
@@ -244,10 +257,16 @@ class Stage:
 
 
 def raise_stage(
-    kafka: KafkaPart, object_store: ObjectStorePart, topic_prefix: str, bucket_prefix: str, directory: Path
+    kafka: KafkaPart,
+    object_store: ObjectStorePart,
+    topic_prefix: str,
+    bucket_prefix: str,
+    directory: Path,
+    partitions: int = _PARTITIONS,
 ) -> Stage:
     """Provisions topics and buckets under the test's prefixes and begins to read results and usage."""
     environment = environment_of(kafka, object_store, topic_prefix, bucket_prefix)
+    environment["OCR_KAFKA_PARTITIONS"] = str(partitions)
     kafka_settings, store_settings = _settings(environment)
     provision_topics(kafka_settings)
     objects = ObjectStore(create_client(store_settings))
@@ -274,7 +293,7 @@ def environment_of(
     return {
         "OCR_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "OCR_KAFKA_TOPIC_PREFIX": topic_prefix,
-        "OCR_KAFKA_PARTITIONS": str(_PARTITIONS),
+        "OCR_KAFKA_PARTITIONS": str(_PARTITIONS),  # few: each takes files and threads of a small broker
         "OCR_KAFKA_SESSION_TIMEOUT_MS": "6000",
         "OCR_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
         "OCR_KAFKA_EMBEDDED": json.dumps(kafka.kind == "embedded"),

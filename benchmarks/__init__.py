@@ -1,0 +1,1 @@
+"""Speed and memory, printed with the machine they were measured on."""

@@ -1,0 +1,221 @@
+"""The pipeline's own cost: POST to 200 with a recogniser that returns at once. `python -m benchmarks.pipeline`.
+
+Every service runs as a process of its own on this machine: API, ledger, one extractor, broker, object store,
+PostgreSQL (SQLite on the embedded broker). Each round POSTs objects that were never asked for before.
+"""
+
+import argparse
+import io
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from PIL import Image
+from pydantic import SecretStr
+from services.ledger.grants import grant
+
+from benchmarks.instant_extractor import PAGE_SECONDS_VARIABLE
+from benchmarks.machine import describe_machine
+from benchmarks.posting import Posted, post_keys
+from schemas.events import Origin
+from schemas.topics import UPLOADS, upload_key
+from services.api.keys import ApiKeys, Scope
+from services.runtime.database import create_database as connect
+from services.runtime.migrations import migrate
+from services.runtime.settings import DatabaseSettings
+from tests.support.kafka import start_apache_kafka, start_embedded_broker
+from tests.support.object_store import start_versitygw
+from tests.support.parts import KafkaPart
+from tests.support.postgres import create_database, start_postgres
+from tests.support.stage import Stage, Worker, raise_stage
+
+_USER = "alice"
+_MEGABYTE = 1 << 20
+
+
+@dataclass
+class Running:
+    """The services under measurement."""
+
+    stage: Stage
+    port: int
+    api_key: str
+    services: dict[str, Worker]
+    uploaded: int = 0
+
+    def upload(self, count: int) -> list[str]:
+        """Puts so many objects, each of its own content, and returns their keys."""
+        first, self.uploaded = self.uploaded, self.uploaded + count
+        keys = [f"ocr/{_USER}/{number}.png" for number in range(first, first + count)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda key: self.stage.upload(key, _image(key)), keys))
+        return keys
+
+    def post(self, count: int, concurrency: int) -> Posted:
+        """POSTs so many new objects."""
+        return post_keys("127.0.0.1", self.port, self.api_key, self.upload(count), concurrency)
+
+
+def _image(key: str) -> bytes:
+    """A small PNG of its own content."""
+    image = Image.new("RGB", (60, 20), "white")
+    number = hash(key)
+    image.putpixel((1, 1), (number & 255, number >> 8 & 255, number >> 16 & 255))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@contextmanager
+def running(*, embedded_broker: bool, page_seconds: float = 0.0) -> Iterator[Running]:
+    """Starts the parts and the services, and ends them."""
+    with ExitStack() as ending:
+        directory = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="ocr-benchmark-")))
+        directory.chmod(0o755)
+        (directory / "kafka").mkdir()
+        kafka = start_embedded_broker(directory / "kafka") if embedded_broker else _apache_kafka(directory / "kafka")
+        ending.callback(kafka.kill)
+        (directory / "store").mkdir()
+        store = start_versitygw(directory / "store", print)
+        ending.callback(store.kill)
+        if embedded_broker:
+            url = f"sqlite:///{directory / 'ocr.db'}"
+        else:
+            (directory / "postgres").mkdir(mode=0o755)
+            database = start_postgres(directory / "postgres")
+            ending.callback(database.kill)
+            url = create_database(database.url)
+        (directory / "logs").mkdir()
+        stage = raise_stage(kafka, store, "", "", directory / "logs", partitions=12)
+        ending.callback(stage.strike)
+        stage.environment |= {"OCR_DATABASE_URL": url, "OCR_KAFKA_PARTITIONS": str(stage.kafka.partitions)}
+        yield _start_services(stage, url, page_seconds)
+
+
+def _apache_kafka(directory: Path) -> KafkaPart:
+    return start_apache_kafka(directory, print)
+
+
+def _start_services(stage: Stage, url: str, page_seconds: float) -> Running:
+    migrate(url)
+    engine = connect(DatabaseSettings(url=SecretStr(url)))
+    _, key = ApiKeys(engine).create(_USER, list(Scope), now=datetime.now(UTC), label="benchmark")
+    grant(engine, _USER, 10**9, "benchmark", now=datetime.now(UTC))
+    engine.dispose()
+    services = {"ledger": stage.start_ready("services.ledger")}
+    services["api"] = stage.start_ready("services.api", port_variable="OCR_API_PORT")
+    services["extractor"] = stage.start_ready(
+        "benchmarks.instant_extractor", **{PAGE_SECONDS_VARIABLE: str(page_seconds)}
+    )
+    return Running(stage, services["api"].port, key, services)
+
+
+def own_cost(rounds: int, *, embedded_broker: bool) -> None:
+    """Latency at concurrency 1, throughput at 50, and what the processes then take."""
+    name = "embedded broker, SQLite" if embedded_broker else "Apache Kafka, PostgreSQL"
+    with running(embedded_broker=embedded_broker) as system:
+        system.post(60, 10)
+        single = [system.post(100, 1) for _ in range(rounds)]
+        print(
+            f"POST to 200, {name}, concurrency 1: p50 {_median(r.percentile_ms(50) for r in single):.1f} ms, "
+            f"p99 {_median(r.percentile_ms(99) for r in single):.1f} ms (medians of {rounds} x 100)",
+            flush=True,
+        )
+        many = [system.post(600, 50) for _ in range(rounds)]
+        print(
+            f"POST to 200, {name}, concurrency 50: {_median(r.per_second for r in many):.0f} requests/s, "
+            f"p50 {_median(r.percentile_ms(50) for r in many):.0f} ms (medians of {rounds} x 600)",
+            flush=True,
+        )
+        before = {service: _cpu_seconds(worker.process.pid) for service, worker in system.services.items()}
+        system.post(600, 50)
+        for service, worker in system.services.items():
+            cpu_ms = (_cpu_seconds(worker.process.pid) - before[service]) / 600 * 1000
+            memory_mb = _memory_mb(worker.process.pid)
+            print(f"after that, {service}: {cpu_ms:.1f} ms of CPU a POST, {memory_mb:.0f} MB", flush=True)
+
+
+def beside_uploads(uploads: int, page_seconds: float) -> None:
+    """A POST alone, and while a flood of uploads waits, with pages of a given time."""
+    with running(embedded_broker=False, page_seconds=page_seconds) as system:
+        system.post(10, 1)
+        alone = system.post(20, 1)
+        _flood(system, uploads)
+        beside = system.post(20, 1)
+        difference = beside.percentile_ms(50) - alone.percentile_ms(50)
+        pages_more = difference / page_seconds / 1000
+        print(
+            f"POST of a page of {page_seconds * 1000:.0f} ms, p50: alone {alone.percentile_ms(50):.0f} ms, while "
+            f"{uploads} uploads wait {beside.percentile_ms(50):.0f} ms: {pages_more:.2f} pages more",
+            flush=True,
+        )
+
+
+def _flood(system: Running, uploads: int) -> None:
+    stage = system.stage
+    keys = system.upload(uploads)
+    etags = {found.key: found.etag for found in stage.objects.list(stage.store.uploads_bucket, f"ocr/{_USER}/")}
+    for key in keys:
+        request = stage.request(key, etags[key], origin=Origin.NOTIFICATION)
+        stage.queue(UPLOADS, upload_key(_USER, key), request)
+    stage.flush()
+
+
+def at_rest(seconds: float = 5.0) -> None:
+    """Memory of each service before its first work, the extractor with the models that ship."""
+    with running(embedded_broker=False) as system:
+        workers = {name: worker for name, worker in system.services.items() if name != "extractor"}
+        workers["intake"] = system.stage.start_ready("services.intake", OCR_INTAKE_KAFKA_ENABLED="true")
+        workers["extractor and child, onnx"] = system.stage.start_ready("services.extractor")
+        time.sleep(seconds)
+        for name, worker in workers.items():
+            print(f"memory at rest, {name}: {_memory_mb(worker.process.pid):.0f} MB", flush=True)
+
+
+def _memory_mb(pid: int) -> float:
+    """Resident memory of a process and its children, shared pages once."""
+    parent = psutil.Process(pid)
+    return sum(process.memory_full_info().pss for process in [parent, *parent.children(recursive=True)]) / _MEGABYTE
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Processor time of a process and its children."""
+    parent = psutil.Process(pid)
+    times = [process.cpu_times() for process in [parent, *parent.children(recursive=True)]]
+    return float(sum(time.user + time.system for time in times))
+
+
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
+
+
+def main() -> None:
+    """Runs all of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--uploads", type=int, default=10_000)
+    parser.add_argument("--page-seconds", type=float, default=0.3)
+    parser.add_argument("--only", choices=["kafka", "embedded", "uploads", "memory"])
+    options = parser.parse_args()
+    os.environ.setdefault("OCR_LOG_LEVEL", "WARNING")
+    print(describe_machine(), flush=True)
+    if options.only in (None, "kafka"):
+        own_cost(options.rounds, embedded_broker=False)
+    if options.only in (None, "embedded"):
+        own_cost(options.rounds, embedded_broker=True)
+    if options.only in (None, "uploads"):
+        beside_uploads(options.uploads, options.page_seconds)
+    if options.only in (None, "memory"):
+        at_rest()
+
+
+if __name__ == "__main__":
+    main()
