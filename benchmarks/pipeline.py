@@ -20,7 +20,6 @@ from pathlib import Path
 import psutil
 from PIL import Image
 from pydantic import SecretStr
-from services.ledger.grants import grant
 
 from benchmarks.instant_extractor import PAGE_SECONDS_VARIABLE
 from benchmarks.machine import describe_machine
@@ -28,6 +27,7 @@ from benchmarks.posting import Posted, post_keys
 from schemas.events import Origin
 from schemas.topics import UPLOADS, upload_key
 from services.api.keys import ApiKeys, Scope
+from services.ledger.grants import grant
 from services.runtime.database import create_database as connect
 from services.runtime.migrations import migrate
 from services.runtime.settings import DatabaseSettings
