@@ -30,7 +30,7 @@ class RequestSender:
             topic,
             key,
             request,
-            subject=request.result_id,
+            subject=request.key,
             correlation_id=request.result_id,
             traceparent=traceparent,
         )

@@ -102,7 +102,7 @@ class UploadRequester:
             BrokerUnavailable: the local queue is full.
         """
         key = upload_key(request.user_id, request.key, self._spread)
-        return self._producer.send(UPLOADS, key, request, subject=request.result_id, correlation_id=request.result_id)
+        return self._producer.send(UPLOADS, key, request, subject=request.key, correlation_id=request.result_id)
 
     def _look_up(
         self, open_keys: dict[str, ObjectKey], found: list[OcrRequest], attempts: dict[str, int], origin: Origin

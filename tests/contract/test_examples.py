@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from schemas.cloudevents import decode, encode
 from schemas.document import Document
-from schemas.events import Origin, ResultCompleted, UsageRecorded
+from schemas.events import EntryPosted, Origin, ResultCompleted, UsageRecorded
 from schemas.generate import DOCUMENT_TYPE, MODELS
 from schemas.identity import document_key, parse_key, result_id
 from schemas.topics import TOPICS, upload_key
+from services.ledger.hashing import GENESIS, event_hash
 from tests.contract.examples import (
     DOCUMENT_EXAMPLES,
     EVENT_EXAMPLES,
@@ -122,8 +123,7 @@ def _key(rule: str, value: dict[str, Any]) -> str | None:
 
 @every_event
 def test_correlation_id_is_the_result_id(example: Example) -> None:
-    if "resultId" in example.value and example.content["topic"] != "ledger.entries":
-        assert example.headers["correlation-id"] == example.value["resultId"]
+    assert example.headers.get("correlation-id") == example.value.get("resultId")
 
 
 @every_event
@@ -136,6 +136,16 @@ def test_charges_are_those_of_the_price_in_the_event(example: Example) -> None:
         assert (data.usage_id == data.result_id) is charged
     if isinstance(data, ResultCompleted) and data.text is not None:
         assert data.word_count == len(data.text.split())
+
+
+def test_entries_of_an_account_are_chained_by_hashes_that_a_reader_can_verify() -> None:
+    read = [EntryPosted.model_validate(example.value) for example in EVENT_EXAMPLES if "entryId" in example.value]
+    entries = sorted(read, key=lambda entry: entry.sequence)
+    assert [entry.sequence for entry in entries] == [1, 2]
+    assert [entry.previous_hash for entry in entries] == [GENESIS, entries[0].entry_hash]
+    for entry in entries:
+        assert entry.entry_hash == event_hash(entry)
+        assert sum(line.amount for line in entry.lines) == 0
 
 
 def test_every_origin_of_a_request_has_an_example() -> None:
