@@ -7,6 +7,7 @@ from services.cli.migrate import migrate
 from services.cli.provision import provision
 from services.cli.recognise import recognise
 from services.cli.skip_to_end import skip_to_end
+from services.cli.up import up
 
 app = typer.Typer(
     name="ocr-services",
@@ -20,6 +21,7 @@ app.command()(migrate)
 app.command()(provision)
 app.command()(recognise)
 app.command()(skip_to_end)
+app.command()(up)
 
 
 def main() -> None:

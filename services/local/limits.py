@@ -7,6 +7,7 @@ EMBEDDED_LIMITS = (
     "and entries stay in the data directory, and the sweeps request anew what the broker forgot.",
     "The broker accepts stale group metadata and shows aborted messages to consumers of committed ones: one "
     "extractor runs here, and consumers must recognise an event id or result id that they have seen.",
-    "The object store checks no signatures: anyone on this machine may read and write the buckets.",
+    "The object store verifies presigned URLs and no other signatures: anyone on this machine may read and write the "
+    "buckets.",
     "One machine, one replica of each service. Production runs on Apache Kafka, S3 and PostgreSQL: docker-compose.yml.",
 )

@@ -1,7 +1,8 @@
 """The embedded object store and queue: S3 and SQS of `ministack`, from PyPI, on disk.
 
 Objects survive a `kill -9`; queues and notification settings live in memory and are wired anew at each start. It
-checks no signatures: what they must enforce is tested against a store that does.
+verifies the signatures of presigned URLs and of nothing else: what they must enforce everywhere is tested against a
+store that does.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 ACCESS_KEY = "local"
-SECRET_KEY = "local-secret"  # it is not checked, and the store answers on the loopback interface only
+SECRET_KEY = "local-secret"  # no secret: the store answers anyone on this machine, and nobody else
 
 _READY_SECONDS_MAX = 60.0
 
@@ -103,6 +104,9 @@ def _environment(directory: Path, port: int) -> dict[str, str]:
     """Only what it needs: credentials and settings of the caller's own cloud must not reach it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH") if name in os.environ}
     return kept | {
+        # The one key whose presigned URLs it takes.
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": LOOPBACK,
         "MINISTACK_REGION": REGION,

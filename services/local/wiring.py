@@ -1,63 +1,26 @@
-"""S3 notifications of the embedded store: uploads → queue. Made anew at each start, since the store forgets them."""
+"""What the embedded store forgets when it stops, made anew at each start: notifications, queue, CORS rules."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
+from services.intake.queue_setup import ensure_queue_notifications
 from services.local.object_store import ACCESS_KEY, REGION, SECRET_KEY, EmbeddedObjectStore
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 QUEUE_NAME = "ocr-upload-events"
-KEY_PREFIX = "ocr/"
-
-_SETTLE_SECONDS_MAX = 10.0
-
-
-def queue_client(store: EmbeddedObjectStore) -> SQSClient:
-    """A client of the store's queue service."""
-    return boto3.client(
-        "sqs",
-        endpoint_url=store.endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        config=Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"}),
-    )
 
 
 def notify_queue(store: EmbeddedObjectStore, bucket: str) -> str:
-    """Makes the queue and points the bucket's notifications at it; returns the queue's URL. Safe to repeat.
-
-    It is over when the bucket says so itself: an upload right after it is notified.
-    """
-    sqs, s3 = queue_client(store), store.s3()
+    """Has uploads notified to the store's own queue, as on AWS; returns the queue's URL. Safe to repeat."""
+    sqs, s3 = _queue_client(store), store.s3()
     try:
-        queue_url = sqs.create_queue(QueueName=QUEUE_NAME)["QueueUrl"]
-        attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]
-        s3.put_bucket_notification_configuration(
-            Bucket=bucket,
-            NotificationConfiguration={
-                "QueueConfigurations": [
-                    {
-                        "QueueArn": attributes["QueueArn"],
-                        "Events": ["s3:ObjectCreated:*"],
-                        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": KEY_PREFIX}]}},
-                    }
-                ]
-            },
-        )
-        deadline = time.monotonic() + _SETTLE_SECONDS_MAX
-        while not s3.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations"):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"the store does not keep the notification settings of {bucket}")
-            time.sleep(0.05)
-        return queue_url
+        return ensure_queue_notifications(s3, sqs, bucket, QUEUE_NAME)
     finally:
         sqs.close()
         s3.close()
@@ -82,3 +45,14 @@ def allow_browsers(store: EmbeddedObjectStore, bucket: str) -> None:
         )
     finally:
         s3.close()
+
+
+def _queue_client(store: EmbeddedObjectStore) -> SQSClient:
+    return boto3.client(
+        "sqs",
+        endpoint_url=store.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"}),
+    )

@@ -1,0 +1,88 @@
+"""What `ocr-services up` does: start the stack, say where it is, watch it, stop it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from services.local.accounts import LocalUser
+from services.local.broker import EmbeddedPartMissingError
+from services.local.environment import UPLOADS_BUCKET
+from services.local.layout import DirectoryInUseError, Layout
+from services.local.limits import EMBEDDED_LIMITS
+from services.local.object_store import ACCESS_KEY, SECRET_KEY
+from services.local.process import ProcessNotReadyError
+from services.local.stack import Stack, StoppedWhileStarting
+from services.runtime.shutdown import stop_on_signals
+
+
+def run(directory: Path, *, api_port: int | None, as_json: bool) -> int:
+    """Runs the stack on a data directory until a signal; returns the exit status.
+
+    Progress goes to standard error; standard output gets the summary, or the one line of JSON.
+    """
+    stop = stop_on_signals()
+    try:
+        with Layout(directory).locked():
+            stack = Stack(directory, _say, stop, api_port)
+            try:
+                user = stack.start()
+                _announce(stack, user, as_json)
+                stack.watch()
+            finally:
+                _say("stopping")
+                stack.stop()
+    except StoppedWhileStarting:
+        return 0
+    except (DirectoryInUseError, EmbeddedPartMissingError, ProcessNotReadyError) as error:
+        _say(str(error))
+        return 1
+    _say("stopped")
+    return 0
+
+
+def summary(stack: Stack, user: LocalUser) -> dict[str, str]:
+    """What a script needs to use the stack."""
+    return {
+        "url": stack.api_url,
+        "apiKey": user.api_key,
+        "userId": user.user_id,
+        "bootstrapServers": stack.broker.bootstrap_servers,
+        "s3Endpoint": stack.store.endpoint_url,
+        "bucket": UPLOADS_BUCKET,
+        "accessKey": ACCESS_KEY,
+        "secretKey": SECRET_KEY,
+    }
+
+
+def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary(stack, user)), flush=True)
+        return
+    key = f"ocr/{user.user_id}/receipt.jpg"
+    body = json.dumps({"key": key})
+    lines = [
+        "",
+        f"OCR Services is ready:  {stack.api_url}",
+        f"  API key       {user.api_key}  (user {user.user_id})",
+        f"  Kafka         {stack.broker.bootstrap_servers}",
+        f"  S3            {stack.store.endpoint_url}, bucket {UPLOADS_BUCKET}",
+        f"  data, logs    {stack.layout.root}",
+        f"  documentation {stack.api_url}/docs",
+        "",
+        "What it does not guarantee:",
+        *(f"  - {line}" for line in EMBEDDED_LIMITS),
+        "",
+        "Try:",
+        f"  curl -T samples/receipt.jpg {stack.store.endpoint_url}/{UPLOADS_BUCKET}/{key}",
+        f"  curl {stack.api_url}/api/ocr/process -H 'X-API-Key: {user.api_key}' \\",
+        f"    -H 'Content-Type: application/json' -d '{body}'",
+        "",
+        "Ctrl-C stops everything.",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
