@@ -93,7 +93,14 @@ def run(kafka: KafkaSettings, ledger: LedgerSettings, engine: Engine, process: P
         partial(post_batch, engine),
         DeadLetters(raw_producer),
         partial(producer.flush, _FLUSH_SECONDS_MAX),
-        Heartbeats(producer, ends, interval_seconds=ledger.heartbeat_seconds, ask_the_broker=not kafka.embedded),
+        Heartbeats(
+            producer,
+            ends,
+            interval_seconds=ledger.heartbeat_seconds,
+            ask_the_broker=not kafka.embedded,
+            # The owner of partition 0 publishes the balances: its heartbeat comes after them.
+            may_beat=lambda partition: partition != 0 or publisher.has_published_all(),
+        ),
         batch_records_max=ledger.batch_records_max,
         batch_wait_seconds=ledger.batch_wait_seconds,
         on_posted=publisher.wake,

@@ -54,6 +54,10 @@ class Publisher:
         self._wake = Event()
         self._cycled_at: datetime | None = None
 
+    def has_published_all(self) -> bool:
+        """Whether every balance was published since it became this replica's turn, or the database went back."""
+        return self._cycled_at is not None
+
     def wake(self) -> None:
         """Something was posted: publish it now rather than at the next poll."""
         self._wake.set()
