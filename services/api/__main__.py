@@ -27,7 +27,7 @@ from services.runtime.dead_letters import DeadLetters
 from services.runtime.documents import DocumentStore
 from services.runtime.kafka import create_producer
 from services.runtime.logs import configure_logs
-from services.runtime.object_store import ObjectStore, create_client
+from services.runtime.object_store import connect, create_client
 from services.runtime.producing import EventProducer
 from services.runtime.settings import (
     AdmissionSettings,
@@ -50,10 +50,10 @@ async def open_parts(settings: ApiSettings, waiters: Waiters) -> AsyncIterator[P
         database_pool = stack.enter_context(ThreadPoolExecutor(_DATABASE_THREADS, "database"))
         engine = create_database(database)
         stack.callback(engine.dispose)
-        client = create_client(object_store)
+        store = connect(object_store)
+        stack.callback(store.close)
         public = object_store.public_endpoint_url
-        presigning = create_client(object_store, endpoint_url=public) if public else client
-        store = ObjectStore(client)
+        presigning = create_client(object_store, endpoint_url=public) if public else store.client
         stores = Stores(
             store,
             DocumentStore(store, object_store.results_bucket),

@@ -27,7 +27,7 @@ from services.runtime.errors import Halt, StoreUnavailable
 from services.runtime.health import HealthServer, Liveness
 from services.runtime.kafka import create_producer
 from services.runtime.logs import configure_logs
-from services.runtime.object_store import ObjectStore, create_client
+from services.runtime.object_store import connect
 from services.runtime.probe import probe_conditional_writes
 from services.runtime.settings import (
     AdmissionSettings,
@@ -112,7 +112,7 @@ class _Extractor:
         self._worker: Worker | None = None
         self._starting: str | None = "starting"
         self.liveness = Liveness()
-        objects = ObjectStore(create_client(self._store_settings))
+        objects = connect(self._store_settings)
         documents = DocumentStore(objects, self._store_settings.results_bucket)
         self._stores = Stores(objects, documents, balances.table)
         price = PriceSettings()

@@ -1,21 +1,25 @@
 """The object store behind the few calls that we make of it; every failure is a type."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from schemas.identity import plain_etag
 from services.runtime.errors import StoreUnavailable
 from services.runtime.metrics import STORE_CALLS
 from services.runtime.settings import ObjectStoreSettings
+from services.runtime.signed_requests import SignedRequests
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -76,11 +80,24 @@ def create_client(settings: ObjectStoreSettings, *, endpoint_url: str | None = N
     )
 
 
+def connect(settings: ObjectStoreSettings) -> "ObjectStore":
+    """A store whose frequent calls take the short way."""
+    client = create_client(settings)
+    return ObjectStore(client, SignedRequests(client, settings))
+
+
 class ObjectStore:
     """Reads pinned to an etag, conditional writes, listings. Safe to share between threads, as boto3 clients are."""
 
-    def __init__(self, client: "S3Client") -> None:
+    def __init__(self, client: "S3Client", quick: SignedRequests | None = None) -> None:
         self._client = client
+        self._quick = quick
+
+    def close(self) -> None:
+        """Closes the connections."""
+        if self._quick is not None:
+            self._quick.close()
+        self._client.close()
 
     @property
     def client(self) -> "S3Client":
@@ -94,6 +111,9 @@ class ObjectStore:
             StoreUnavailable: no answer, or an error of the store's own.
         """
         with _call("head"):
+            answer = self._send("HEAD", bucket, key, plain=(200, 404))
+            if answer is not None:
+                return _described(key, answer) if answer.status_code == 200 else None
             try:
                 found = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
@@ -115,6 +135,12 @@ class ObjectStore:
             StoreUnavailable: no answer, a cut body, or an error of the store's own.
         """
         with _call("get"):
+            answer = self._send("GET", bucket, key, plain=(200, 404))
+            if answer is not None and answer.status_code == 200:
+                return answer.content, plain_etag(answer.headers["etag"])
+            # A bucket that is missing is a 404 too, and no answer to this question.
+            if answer is not None and b"NoSuchKey" in answer.content:
+                return None
             try:
                 found = self._client.get_object(Bucket=bucket, Key=key)
                 return found["Body"].read(), plain_etag(found["ETag"])
@@ -132,9 +158,16 @@ class ObjectStore:
             ObjectTooLarge: it has more than `bytes_max` bytes; nothing beyond them was read.
             StoreUnavailable: no answer, a cut body, or an error of the store's own.
         """
+        pinned = f'"{plain_etag(etag)}"'
         with _call("download"):
+            answer = self._send("GET", bucket, key, {"If-Match": pinned}, plain=(200,), stream=True)
+            if answer is not None:
+                if plain_etag(answer.headers["etag"]) != plain_etag(etag):
+                    answer.raw.close()
+                    raise ObjectChanged(key)
+                return _spool(_chunks(answer), int(answer.headers["content-length"]), path, bytes_max)
             try:
-                found = self._client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{plain_etag(etag)}"')
+                found = self._client.get_object(Bucket=bucket, Key=key, IfMatch=pinned)
             except ClientError as error:
                 if _code(error) in _ABSENT:
                     raise ObjectGone(key) from error
@@ -144,7 +177,8 @@ class ObjectStore:
             if plain_etag(found["ETag"]) != plain_etag(etag):
                 found["Body"].close()
                 raise ObjectChanged(key)
-            return _spool(found["Body"], found["ContentLength"], path, bytes_max)
+            chunks = (chunk for chunk in found["Body"].iter_chunks(_CHUNK_BYTES))
+            return _spool(chunks, found["ContentLength"], path, bytes_max)
 
     def create(self, bucket: str, key: str, body: bytes, content_type: str) -> str:
         """Writes an object only if none is there, and returns its etag.
@@ -153,6 +187,14 @@ class ObjectStore:
             PreconditionFailed: there is one. After a lost response it may be our own: read it back.
             StoreUnavailable: no answer, or an error of the store's own; the object may exist or not.
         """
+        with _call("create"):
+            headers = {"Content-Type": content_type, "If-None-Match": "*"}
+            answer = self._send("PUT", bucket, key, headers, body, plain=(200, 412))
+            if answer is not None and answer.status_code == 412:
+                raise PreconditionFailed(key)
+            if answer is not None:
+                return plain_etag(answer.headers["etag"])
+        # No plain answer: it may have been written all the same. Then this finds it, and its reader knows it.
         return self._put("create", Bucket=bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
 
     def replace(self, bucket: str, key: str, body: bytes, content_type: str, etag: str) -> str:
@@ -215,6 +257,27 @@ class ObjectStore:
             arguments["StartAfter"] = start_after
         return dict(self._client.list_objects_v2(**arguments))
 
+    def _send(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        *,
+        plain: tuple[int, ...],
+        stream: bool = False,
+    ) -> AWSResponse | None:
+        """The short way's answer if it is one of the `plain` ones; else None, and boto3 is to be asked."""
+        if self._quick is None:
+            return None
+        answer = self._quick.send(method, bucket, key, headers, body, stream=stream)
+        if answer is None or answer.status_code in plain:
+            return answer
+        if stream:
+            answer.raw.close()
+        return None
+
     def _put(self, operation: str, **arguments: Any) -> str:
         for attempt in range(_CONFLICTS_MAX):
             with _call(operation):
@@ -231,14 +294,35 @@ class ObjectStore:
         raise StoreUnavailable(f"{operation}: conflicting conditional writes without end")
 
 
-def _spool(body: Any, size_bytes: int, path: Path, bytes_max: int) -> int:
-    if size_bytes > bytes_max:
-        body.close()
-        raise ObjectTooLarge(f"{size_bytes} bytes, at most {bytes_max} are read")
-    written = 0
-    with path.open("wb") as file:
-        for chunk in body.iter_chunks(_CHUNK_BYTES):
-            written += file.write(chunk)
+def _described(key: str, answer: AWSResponse) -> StoredObject:
+    headers = answer.headers
+    return StoredObject(
+        key,
+        plain_etag(headers["etag"]),
+        int(headers["content-length"]),
+        parsedate_to_datetime(headers["last-modified"]),
+        headers.get("content-type"),
+    )
+
+
+def _chunks(answer: AWSResponse) -> Generator[bytes]:
+    try:
+        yield from answer.raw.stream(_CHUNK_BYTES)
+    except HTTPError as error:
+        raise StoreUnavailable(f"download: {type(error).__name__}") from error
+    finally:
+        # Read to its end the connection goes back to the pool; else it is of no more use.
+        answer.raw.release_conn()
+
+
+def _spool(chunks: Generator[bytes], size_bytes: int, path: Path, bytes_max: int) -> int:
+    with closing(chunks):
+        if size_bytes > bytes_max:
+            raise ObjectTooLarge(f"{size_bytes:,} bytes, at most {bytes_max:,} are read")
+        written = 0
+        with path.open("wb") as file:
+            for chunk in chunks:
+                written += file.write(chunk)
     if written != size_bytes:
         raise StoreUnavailable(f"a body of {written} bytes where {size_bytes} were announced")
     return written
@@ -255,6 +339,9 @@ def _call(operation: str) -> Iterator[None]:
     except (ClientError, BotoCoreError, OSError) as error:
         outcome = "error"
         raise StoreUnavailable(f"{operation}: {_describe(error)}") from error
+    except StoreUnavailable:
+        outcome = "error"
+        raise
     finally:
         STORE_CALLS.labels(operation=operation, outcome=outcome).observe(time.perf_counter() - started)
 

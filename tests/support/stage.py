@@ -25,7 +25,7 @@ from schemas.identity import result_id
 from schemas.topics import BALANCES, REQUESTS, RESULTS, UPLOADS, USAGE, Topic, upload_key
 from services.runtime.documents import DocumentStore
 from services.runtime.kafka import consumer_config, create_consumer, create_producer, topic_name
-from services.runtime.object_store import ObjectStore, create_client
+from services.runtime.object_store import ObjectStore, connect
 from services.runtime.provisioning import ensure_bucket, provision_topics
 from services.runtime.settings import KafkaSettings, ObjectStoreSettings
 from tests.support.parts import KafkaPart, ObjectStorePart
@@ -269,7 +269,7 @@ def raise_stage(
     environment["OCR_KAFKA_PARTITIONS"] = str(partitions)
     kafka_settings, store_settings = _settings(environment)
     provision_topics(kafka_settings)
-    objects = ObjectStore(create_client(store_settings))
+    objects = connect(store_settings)
     ensure_bucket(objects, store_settings.uploads_bucket)
     ensure_bucket(objects, store_settings.results_bucket)
     read = Topics(kafka_settings, (RESULTS, USAGE))
