@@ -1,0 +1,1 @@
+"""The recipe that makes the detection and recognition models which this repository ships."""

@@ -1,0 +1,118 @@
+"""Write trained weights as the ONNX files that the services load.
+
+usage: python -m training.export --recognition FILE --detection FILE --out FOLDER
+
+FILE is a state dict (.pt) of the trainers or an exported file (.onnx). The networks give raw logits for inputs of
+any size; the recogniser names its characters in the file's metadata. Batch norms stay apart from convolutions (ONNX
+Runtime joins them when it loads), so that training can go on from the files. Each export is held against PyTorch.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+
+from training.models import build_detector, build_recogniser
+
+OPSET = 17
+DETECTION_FILE = "db_mobilenet_v3_large_head64.onnx"
+RECOGNITION_FILE = "crnn_dense_small.onnx"
+DIFFERENCE_MAX = 2e-3
+"""Between logits of PyTorch and of ONNX Runtime, which join and order sums differently."""
+
+
+class Logits(nn.Module):  # type: ignore[misc]
+    """A docTR model that was built `exportable`, as a function of one tensor to one."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the logits: N x T x classes of crops, N x 1 x H x W of pages."""
+        logits: torch.Tensor = self.model(pixels)["logits"]
+        return logits
+
+
+def write_onnx(
+    model: nn.Module, path: Path, example: torch.Tensor, axes: dict[str, dict[int, str]], metadata: dict[str, str]
+) -> None:
+    """Export a model and check that both give the same logits on an input of another size."""
+    model.eval()
+    model.exportable = True
+    network = Logits(model)
+    torch.onnx.export(
+        network,
+        (example,),
+        str(path),
+        input_names=["input"],
+        output_names=["logits"],
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        training=torch.onnx.TrainingMode.PRESERVE,
+        dynamo=False,
+    )
+    exported = onnx.load(str(path))
+    _name_as_pytorch(exported)
+    onnx.helper.set_model_props(exported, metadata)
+    onnx.checker.check_model(exported, full_check=True)
+    onnx.save(exported, str(path))
+    _compare(network, path, torch.rand(3, 3, example.shape[2], 2 * example.shape[3]))
+
+
+def _name_as_pytorch(exported: onnx.ModelProto) -> None:
+    """Drop the wrapper's prefix from the names of the weights."""
+    prefix = "model."
+    for tensor in exported.graph.initializer:
+        tensor.name = tensor.name.removeprefix(prefix)
+    for node in exported.graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = name.removeprefix(prefix)
+
+
+def _compare(network: nn.Module, path: Path, pixels: torch.Tensor) -> None:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {"input": pixels.numpy()})
+    with torch.inference_mode():
+        difference = float(np.abs(network(pixels).numpy() - theirs).max())
+    if difference > DIFFERENCE_MAX:
+        raise AssertionError(f"{path}: its logits are up to {difference:g} away from PyTorch's")
+
+
+def export_detector(weights: Path, path: Path) -> None:
+    """Write the detector: N x 3 x H x W, sides multiples of 32, to N x 1 x H x W."""
+    sizes = {0: "pages", 2: "height", 3: "width"}
+    write_onnx(build_detector(weights), path, torch.rand(1, 3, 256, 320), {"input": sizes, "logits": sizes}, {})
+
+
+def export_recogniser(weights: Path, path: Path) -> None:
+    """Write the recogniser: N x 3 x 32 x W, W a multiple of 4, to N x W/4 x classes."""
+    model = build_recogniser(weights)
+    axes = {"input": {0: "crops", 3: "width"}, "logits": {0: "crops", 1: "steps"}}
+    write_onnx(model, path, torch.rand(2, 3, 32, 128), axes, {"vocabulary": model.vocab})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recognition", type=Path)
+    parser.add_argument("--detection", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    jobs = (
+        (options.detection, export_detector, DETECTION_FILE),
+        (options.recognition, export_recogniser, RECOGNITION_FILE),
+    )
+    for weights, export, name in jobs:
+        if weights is not None:
+            export(weights, options.out / name)
+            sys.stdout.write(f"{options.out / name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The two architectures, in docTR's own classes, and how their weights are loaded.
+
+They run on docTR 1.1 (PyTorch) for training; the exported ONNX files and docTR 0.12 (TensorFlow) serve.
+"""
+
+import unicodedata
+from pathlib import Path
+
+import torch
+from doctr.models.detection import db_mobilenet_v3_large
+from doctr.models.detection.differentiable_binarization.pytorch import DBNet
+from doctr.models.recognition.crnn.pytorch import CRNN
+from torch import nn
+
+from training.onnx_state import read_onnx_state
+from training.vocabulary import DOCTR_FRENCH, VOCABULARY
+
+CROP_HEIGHT = 32
+STEP_WIDTH = 4
+"""Columns of a crop for one time step of the recogniser."""
+
+RECOGNITION_MEAN, RECOGNITION_STD = (0.694, 0.695, 0.693), (0.299, 0.296, 0.301)
+DETECTION_MEAN, DETECTION_STD = (0.798, 0.785, 0.772), (0.264, 0.2749, 0.287)
+
+DETECTION_HEAD_CHANNELS = 64
+"""docTR's default is 256; the head dominates the cost of the detector on CPUs."""
+
+State = dict[str, torch.Tensor]
+
+
+def _convolution(
+    channels_in: int,
+    channels_out: int,
+    kernel: tuple[int, int] = (3, 3),
+    stride: int = 1,
+    padding: tuple[int, int] = (1, 1),
+) -> nn.Sequential:
+    convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU())
+
+
+def dense_backbone() -> nn.Sequential:
+    """Return the recogniser's features: N x 3 x 32 x W to N x 192 x 1 x (W/4). Plain convolutions train and run faster
+    on CPUs than depthwise ones of the same accuracy."""
+    return nn.Sequential(
+        _convolution(3, 24, stride=2),
+        _convolution(24, 48),
+        nn.MaxPool2d((2, 2)),
+        _convolution(48, 80),
+        _convolution(80, 80),
+        nn.MaxPool2d((2, 1)),
+        _convolution(80, 128),
+        _convolution(128, 128),
+        nn.MaxPool2d((2, 1)),
+        _convolution(128, 192, kernel=(2, 3), padding=(0, 1)),
+    )
+
+
+def build_recogniser(weights: Path | None = None) -> CRNN:
+    """Return docTR's CRNN over the dense backbone, from a state dict, a checkpoint or an exported file.
+
+    Weights of docTR's vocabulary `french` are widened to ours.
+    """
+    model = CRNN(
+        dense_backbone(),
+        vocab=VOCABULARY,
+        rnn_units=128,
+        cfg={"mean": RECOGNITION_MEAN, "std": RECOGNITION_STD, "input_shape": (3, CROP_HEIGHT, 128)},
+    )
+    if weights is not None:
+        state = read_state(weights)
+        if state["linear.bias"].numel() == len(DOCTR_FRENCH) + 1:
+            state = widen_classes(state, DOCTR_FRENCH, VOCABULARY)
+        load_state(model, state)
+    return model
+
+
+def build_detector(weights: Path | None = None) -> DBNet:
+    """Return docTR's DBNet over MobileNet V3 large with a narrow head."""
+    model: DBNet = db_mobilenet_v3_large(
+        pretrained=False, pretrained_backbone=False, head_chans=DETECTION_HEAD_CHANNELS
+    )
+    if weights is not None:
+        load_state(model, read_state(weights))
+    return model
+
+
+def read_state(weights: Path) -> State:
+    """Read a state dict, the one within a training checkpoint, or the weights of an exported file."""
+    if weights.suffix == ".onnx":
+        return read_onnx_state(weights)
+    loaded = torch.load(weights, map_location="cpu", weights_only=True)
+    state: State = loaded.get("model", loaded)
+    return state
+
+
+def load_state(model: nn.Module, state: State) -> None:
+    """Load weights; only what no export holds may be missing, and nothing may be left over."""
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    lost = [
+        name for name in missing if not name.startswith("thresh_head.") and not name.endswith("num_batches_tracked")
+    ]
+    if lost or unexpected:
+        raise ValueError(f"these weights are of another model: missing {lost[:3]}, left over {unexpected[:3]}")
+
+
+def widen_classes(state: State, old: str, new: str) -> State:
+    """Return `state` with the last layer's classes of `old` (blank last) moved to their places in `new`.
+
+    A new accented letter starts as its base letter, a little less likely; other new classes start unlikely.
+    """
+    weight, bias = state["linear.weight"], state["linear.bias"]
+    wide_weight = weight.new_zeros(len(new) + 1, weight.shape[1])
+    wide_bias = bias.new_full((len(new) + 1,), float(bias.min()) - 2.0)
+    for index, character in enumerate(new):
+        source = old.find(character)
+        if source < 0:
+            source = old.find(_base_letter(character))
+            wide_weight[index] = 0.8 * weight[source] if source >= 0 else 0.0
+            continue
+        wide_weight[index], wide_bias[index] = weight[source], bias[source]
+    wide_weight[-1], wide_bias[-1] = weight[-1], bias[-1]
+    return {**state, "linear.weight": wide_weight, "linear.bias": wide_bias}
+
+
+def _base_letter(character: str) -> str:
+    return unicodedata.normalize("NFD", character)[0]

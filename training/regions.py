@@ -1,0 +1,121 @@
+"""What the detector learns: 512 x 512 pieces of pages, and a map of every word's shrunken box."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.crops import Box, GreyImage
+from training.data.page_store import AnnotatedPage, PageStore
+
+PIECE = 512
+"""Pixels of a side: the detector sees pieces in training and whole pages in use."""
+
+SHRINK = 0.27
+"""A word of width W and height H is marked shrunk by SHRINK*W*H/(W+H) on every side: docTR's post-processing (unclip
+ratio 1.5) then grows the mark to a box with a margin of a tenth of its height."""
+
+LETTER_SCALES = (0.45, 1.7)
+"""How much a page is scaled before a piece is cut: other sizes of letters."""
+
+TEXT, IGNORED = 1, 255
+
+
+@dataclass(frozen=True)
+class Piece:
+    """pixels: PIECE x PIECE grey. target: PIECE x PIECE, TEXT in the core of a word, IGNORED where unknown, else 0."""
+
+    pixels: GreyImage
+    target: NDArray[np.uint8]
+
+
+def core(box: Box) -> tuple[int, int, int, int] | None:
+    """Return the shrunken box in whole pixels (left, top, right, bottom, ends excluded), or None if none is left."""
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    if width < 2 or height < 3:
+        return None
+    distance = SHRINK * width * height / (width + height)
+    left, right = round(x0 + distance), round(x1 - distance)
+    top, bottom = round(y0 + distance), round(y1 - distance)
+    # The post-processing drops what is thinner than three pixels.
+    if bottom - top < 3:
+        top = round((y0 + y1) / 2 - 1.5)
+        bottom = top + 3
+    if right - left < 3:
+        left = round((x0 + x1) / 2 - 1.5)
+        right = left + 3
+    return left, top, right, bottom
+
+
+def paint(words: list[Box], ignored: list[Box], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the target map of boxes on a piece of `shape` (rows, columns)."""
+    target = np.zeros(shape, dtype=np.uint8)
+    for x0, y0, x1, y1 in ignored:
+        target[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = IGNORED
+    for box in words:
+        if (marked := core(box)) is not None:
+            left, top, right, bottom = (max(0, edge) for edge in marked)
+            target[top:bottom, left:right] = TEXT
+    return target
+
+
+def cut_piece(page: AnnotatedPage, rng: np.random.Generator) -> Piece:
+    """Scale a page, cut a piece of it, pad what lies outside, turn and shade it now and then."""
+    scale = float(np.exp(rng.uniform(*np.log(LETTER_SCALES))))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    pixels = np.asarray(
+        cv2.resize(page.pixels, None, fx=scale, fy=scale, interpolation=how),
+        dtype=np.uint8,
+    )
+    x, y = _corner(page, scale, rng)
+    rows, columns = pixels.shape
+    piece = np.full(
+        (PIECE, PIECE),
+        0 if rng.random() < 0.7 else int(rng.integers(256)),
+        dtype=np.uint8,
+    )
+    top, left = max(0, -y), max(0, -x)
+    seen = pixels[max(0, y) : min(rows, y + PIECE), max(0, x) : min(columns, x + PIECE)]
+    piece[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
+    target = paint(_moved(page.words, scale, x, y), _moved(page.ignored, scale, x, y), piece.shape)
+    turns = int(rng.choice(4, p=(0.82, 0.06, 0.06, 0.06)))
+    return Piece(
+        shade(np.rot90(piece, turns), rng),
+        np.ascontiguousarray(np.rot90(target, turns)),
+    )
+
+
+def _corner(page: AnnotatedPage, scale: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Return the top left of a piece around some word of the page, so that few pieces are empty."""
+    if page.words and rng.random() < 0.95:
+        box = page.words[int(rng.integers(len(page.words)))]
+        x, y = (box[0] + box[2]) / 2 * scale, (box[1] + box[3]) / 2 * scale
+    else:
+        x, y = rng.uniform(0, 1, 2) * page.pixels.shape[::-1] * scale
+    return int(x - rng.uniform(0.1, 0.9) * PIECE), int(y - rng.uniform(0.1, 0.9) * PIECE)
+
+
+def _moved(boxes: list[Box], scale: float, x: int, y: int) -> list[Box]:
+    moved = [(b[0] * scale - x, b[1] * scale - y, b[2] * scale - x, b[3] * scale - y) for b in boxes]
+    return [b for b in moved if b[2] > 0 and b[3] > 0 and b[0] < PIECE and b[1] < PIECE]
+
+
+def shade(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
+    """Vary contrast and brightness; turn black and white round now and then."""
+    image = np.ascontiguousarray(pixels).astype(np.float32)
+    if rng.random() < 0.5:
+        image = (image - 128) * rng.uniform(0.6, 1.2) + 128 + rng.uniform(-35, 35)
+    if rng.random() < 0.04:
+        image = 255 - image
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def pieces(stores: list[tuple[PageStore, float]], rng: np.random.Generator) -> Iterator[Piece]:
+    """Yield pieces for ever; stores are drawn by their share."""
+    shares = np.array([share for _, share in stores])
+    while True:
+        store = stores[int(rng.choice(len(stores), p=shares / shares.sum()))][0]
+        yield cut_piece(store[int(rng.integers(len(store)))], rng)

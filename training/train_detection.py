@@ -1,0 +1,135 @@
+"""Train the detector from given weights on stores of pages; resumes from its last checkpoint.
+
+usage: python -m training.train_detection --out FOLDER --source STORE:SHARE [--source …] --choose STORE [--weights FILE]
+
+Every --checkpoint-seconds it writes FOLDER/last.pt (resumable) and, where the loss on fixed pieces of the --choose
+stores fell, FOLDER/best.pt: the running average of the weights.
+"""
+
+import argparse
+import os
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from doctr.models.detection.differentiable_binarization.pytorch import DBNet
+from torch.nn import functional
+
+from training.checkpoints import Run, learning_rate, log
+from training.data.page_store import PageStore
+from training.models import DETECTION_MEAN, DETECTION_STD, build_detector
+from training.regions import IGNORED, TEXT, Piece, pieces
+
+BATCH = 4
+NEGATIVES_PER_POSITIVE = 3.0
+CHOOSE_PIECES = 32
+
+
+def to_tensors(batch: list[Piece], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return N x 3 x H x W normalised floats and the N x H x W target bytes."""
+    grey = torch.from_numpy(np.stack([piece.pixels for piece in batch])).to(device).float().div_(255).unsqueeze(1)
+    mean = torch.tensor(DETECTION_MEAN, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(DETECTION_STD, device=device).view(1, 3, 1, 1)
+    target = torch.from_numpy(np.stack([piece.target for piece in batch])).to(device)
+    return ((grey - mean) / std).contiguous(memory_format=torch.channels_last), target
+
+
+def text_logits(model: DBNet, pixels: torch.Tensor) -> torch.Tensor:
+    """Return N x H x W logits of the probability map. The threshold map of DBNet is neither trained nor served."""
+    features = model.feat_extractor(pixels)
+    stacked = model.fpn([features[str(index)] for index in range(len(features))])
+    logits: torch.Tensor = model.prob_head(stacked)
+    return logits.squeeze(1).float()
+
+
+def detection_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return cross entropy over the text and the hardest of the rest, plus the dice loss."""
+    known, text = target != IGNORED, target == TEXT
+    entropy = functional.binary_cross_entropy_with_logits(logits, text.float(), reduction="none")
+    positives = entropy[text]
+    negatives = entropy[known & ~text]
+    count = min(negatives.numel(), max(1000, int(NEGATIVES_PER_POSITIVE * positives.numel())))
+    hardest = negatives.topk(count).values if count else negatives
+    balanced = (positives.sum() + hardest.sum()) / max(1, positives.numel() + count)
+    probability = torch.sigmoid(logits) * known
+    overlap = (probability * text).sum()
+    dice = 1 - 2 * overlap / (probability.sum() + text.sum() + 1)
+    return balanced + dice
+
+
+def loss_on(model: DBNet, fixed: list[Piece], device: torch.device) -> float:
+    """Return the mean loss over fixed pieces."""
+    model.eval()
+    losses = []
+    with torch.inference_mode():
+        for start in range(0, len(fixed), BATCH):
+            pixels, target = to_tensors(fixed[start : start + BATCH], device)
+            losses.append(float(detection_loss(text_logits(model, pixels), target)))
+    model.train()
+    return float(np.mean(losses))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--source", action="append", required=True, help="STORE:SHARE")
+    parser.add_argument("--choose", type=Path, action="append", required=True)
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        help="weights to start from where there is no checkpoint",
+    )
+    parser.add_argument(
+        "--seconds-max",
+        type=float,
+        default=3600,
+        help="over which the learning rate falls",
+    )
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--checkpoint-seconds", type=float, default=300)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "pid").write_text(str(os.getpid()))
+    torch.set_num_threads(options.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    run = Run(options.out, build_detector, options.weights, options.learning_rate, device)
+    sources = [(PageStore(Path(path)), float(share)) for path, _, share in (s.rpartition(":") for s in options.source)]
+    fixed_rng = np.random.default_rng(7)
+    chosen = [list(islice(pieces([(PageStore(path), 1.0)], fixed_rng), CHOOSE_PIECES)) for path in options.choose]
+    stream = pieces(sources, np.random.default_rng(time.time_ns()))
+    losses: list[float] = []
+    saved_at = time.monotonic()
+    while True:
+        batch = list(islice(stream, BATCH))
+        started = time.monotonic()
+        pixels, target = to_tensors(batch, device)
+        loss = detection_loss(text_logits(run.model, pixels), target)
+        rate = learning_rate(run.seconds / options.seconds_max, run.step, options.learning_rate)
+        losses.append(run.take_step(loss, rate, len(batch), time.monotonic() - started))
+        done = run.seconds >= options.seconds_max
+        if time.monotonic() - saved_at < options.checkpoint_seconds and not done:
+            continue
+        each = {
+            path.name: loss_on(run.average, part, device) for path, part in zip(options.choose, chosen, strict=True)
+        }
+        run.save(score=-float(np.mean(list(each.values()))))
+        log(
+            options.out,
+            run,
+            loss=float(np.mean(losses)),
+            **{f"loss_{name}": value for name, value in each.items()},
+        )
+        losses, saved_at = [], time.monotonic()
+        if done:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+# The models' training; see training/README.md. Everything lies in $(TRAINING_CACHE), which git ignores.
+
+TRAINING_VENV ?= .venv-training
+TRAINING_PYTHON := $(TRAINING_VENV)/bin/python
+TRAINING_CACHE ?= training/cache
+RECEIPTS ?= ../shared/data/sroie
+SHIPPED_WEIGHTS := services/recognition/weights
+SYNTHETIC_CROPS ?= 330000
+SYNTHETIC_PAGES ?= 1500
+TRAINING_SECONDS ?= 7200
+TRAINING_THREADS ?= 2
+FONT_PACKAGES := $(shell sed 's/\#.*//' training/debian-packages.txt)
+
+.PHONY: train-environment train-packages training-data train-recognition train-detection evaluate export
+
+$(TRAINING_VENV)/.installed: training/requirements.txt
+	$(PYTHON) -m venv $(TRAINING_VENV)
+	$(TRAINING_PYTHON) -m pip install --disable-pip-version-check --requirement $<
+	@touch $@
+
+train-environment: $(TRAINING_VENV)/.installed ## Install PyTorch and docTR for training into a venv of their own
+
+train-packages: ## Install the Debian fonts and word lists that pages are rendered with (needs root)
+	apt-get update && apt-get install --yes --no-install-recommends $(FONT_PACKAGES)
+
+$(TRAINING_CACHE)/receipt-%-train: $(TRAINING_VENV)/.installed
+	$(TRAINING_PYTHON) -m training.data receipt-$* $(RECEIPTS)/train --out $@
+
+$(TRAINING_CACHE)/receipt-%-dev: $(TRAINING_VENV)/.installed
+	$(TRAINING_PYTHON) -m training.data receipt-$* $(RECEIPTS)/dev --out $@
+
+$(TRAINING_CACHE)/synthetic-crops: $(TRAINING_VENV)/.installed
+	$(TRAINING_PYTHON) -m training.data synthetic-crops $(SYNTHETIC_CROPS) --out $@ --seed 1
+
+$(TRAINING_CACHE)/synthetic-crops-dev: $(TRAINING_VENV)/.installed
+	$(TRAINING_PYTHON) -m training.data synthetic-crops 3000 --out $@ --seed 999
+
+$(TRAINING_CACHE)/synthetic-pages: $(TRAINING_VENV)/.installed
+	$(TRAINING_PYTHON) -m training.data synthetic-pages $(SYNTHETIC_PAGES) --out $@ --seed 51
+
+$(TRAINING_CACHE)/synthetic-pages-dev: $(TRAINING_VENV)/.installed
+	$(TRAINING_PYTHON) -m training.data synthetic-pages 60 --out $@ --seed 5001
+
+train-recognition: $(addprefix $(TRAINING_CACHE)/,receipt-crops-train receipt-crops-dev synthetic-crops synthetic-crops-dev) ## Train the recogniser on from the shipped weights; resumes
+	$(TRAINING_PYTHON) -m training.train_recognition --out $(TRAINING_CACHE)/recognition \
+		--weights $(SHIPPED_WEIGHTS)/crnn_dense_small.onnx \
+		--source $(TRAINING_CACHE)/receipt-crops-train:0.42 --source $(TRAINING_CACHE)/synthetic-crops:0.58 \
+		--choose $(TRAINING_CACHE)/receipt-crops-dev --choose $(TRAINING_CACHE)/synthetic-crops-dev \
+		--seconds-max $(TRAINING_SECONDS) --threads $(TRAINING_THREADS)
+
+train-detection: $(addprefix $(TRAINING_CACHE)/,receipt-pages-train receipt-pages-dev synthetic-pages synthetic-pages-dev) ## Train the detector on from the shipped weights; resumes
+	$(TRAINING_PYTHON) -m training.train_detection --out $(TRAINING_CACHE)/detection \
+		--weights $(SHIPPED_WEIGHTS)/db_mobilenet_v3_large_head64.onnx \
+		--source $(TRAINING_CACHE)/receipt-pages-train:0.4 --source $(TRAINING_CACHE)/synthetic-pages:0.6 \
+		--choose $(TRAINING_CACHE)/receipt-pages-dev --choose $(TRAINING_CACHE)/synthetic-pages-dev \
+		--seconds-max $(TRAINING_SECONDS) --threads $(TRAINING_THREADS)
+
+EVALUATED_WEIGHTS ?= $(SHIPPED_WEIGHTS)
+
+evaluate: $(TRAINING_VENV)/.installed ## Read receipts and synthetic A4 pages with the shipped pipeline, and score them
+	$(TRAINING_PYTHON) -m training.data a4-pages 12 --out $(TRAINING_CACHE)/a4-pages --seed 2026
+	$(BIN)/python -m training.evaluate --weights $(EVALUATED_WEIGHTS) --receipts $(RECEIPTS)/dev \
+		--a4 $(TRAINING_CACHE)/a4-pages
+
+export: ## Write the best trained weights as the ONNX files that the services load
+	$(TRAINING_PYTHON) -m training.export --out $(SHIPPED_WEIGHTS) \
+		$(addprefix --recognition ,$(wildcard $(TRAINING_CACHE)/recognition/best.pt)) \
+		$(addprefix --detection ,$(wildcard $(TRAINING_CACHE)/detection/best.pt))
