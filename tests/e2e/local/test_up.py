@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,7 +91,8 @@ def test_a_second_stack_on_the_same_data_is_refused(stack: RunningStack) -> None
     assert second.stdout == ""
 
 
-def test_data_survives_a_restart(tmp_path: Path) -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel ends orphans on Linux only")
+def test_data_survives_a_restart_and_what_the_broker_forgot_is_found_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running_stack(data) as first:
         key = first.put("kept.jpg", _SAMPLE.read_bytes())
@@ -102,6 +101,7 @@ def test_data_survives_a_restart(tmp_path: Path) -> None:
         left = 10_000 - answer.json()["tokensUsed"]
         assert eventually(lambda: first.balance() == left)
         family = first.family()
+        assert len(family) > len(_SERVICES) + 2
         assert first.stop() == 0
         assert all(gone(process) for process in family)
     with running_stack(data) as second:
@@ -110,25 +110,13 @@ def test_data_survives_a_restart(tmp_path: Path) -> None:
         assert again.status_code == 200
         assert again.json() | {"fileUrl": ""} == answer.json() | {"fileUrl": ""}
         assert second.balance() == left
-
-
-def test_an_upload_whose_event_died_with_the_broker_is_found_by_the_sweep(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with running_stack(data) as first:
-        first.put("late.jpg", _SAMPLE.read_bytes())
-        first.process.kill()
-    with running_stack(data) as second:
-        assert second.balance_below(10_000)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel ends orphans on Linux only")
-def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
-    with running_stack(tmp_path / "data") as stack:
-        family = stack.family()
-        assert len(family) > len(_SERVICES) + 2
-        os.kill(stack.process.pid, signal.SIGKILL)
-        stack.process.wait()
+        second.put("late.jpg", _SAMPLE.read_bytes())
+        family = second.family()
+        second.process.kill()
+        second.process.wait()
         assert eventually(lambda: all(gone(process) for process in family), 10)
+    with running_stack(data) as third:
+        assert third.balance_below(left)
 
 
 def _answers(stack: RunningStack, key: str) -> bool:
