@@ -66,7 +66,9 @@ parts: install-dev ## Download the real parts that the tests run against
 
 .PHONY: bench
 bench: install-dev ## Measure speed and memory, and print the figures with the machine
-	$(BIN)/python -m benchmarks
+	@for each in $$(grep -l '^if __name__ == "__main__"' benchmarks/*.py); do \
+		echo "--- $$each"; $(BIN)/python -m benchmarks.$$(basename $$each .py); \
+	done
 
 # --- Maintaining ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ pytest_plugins = ["tests.support.fixtures", "tests.support.specifications"]
 
 _TESTS = Path(__file__).parent
 _MARKERS = ("unit", "contract", "integration", "e2e")
+"""The folders, in the order in which they run: what fails in milliseconds is known in seconds."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,9 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks each test by the folder it lies in: tests/unit, tests/contract, tests/integration, tests/e2e."""
     for item in items:
-        folder = item.path.relative_to(_TESTS).parts[0] if item.path.is_relative_to(_TESTS) else ""
-        if folder in _MARKERS:
-            item.add_marker(folder)
+        if _folder(item) in _MARKERS:
+            item.add_marker(_folder(item))
+    items.sort(key=lambda item: _MARKERS.index(_folder(item)) if _folder(item) in _MARKERS else len(_MARKERS))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).parts[0] if item.path.is_relative_to(_TESTS) else ""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
