@@ -1,4 +1,4 @@
-"""`ocr-services tokens grant|balance|history`: what users have and what it went on."""
+"""`ocr-services tokens grant|balance|history|audit`: what users have, what it went on, and whether it adds up."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,10 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-app = typer.Typer(no_args_is_help=True, help="Tokens: grant, balance, history.")
+    from services.ledger.audit import Audit
+    from services.ledger.repair import Repair
+
+app = typer.Typer(no_args_is_help=True, help="Tokens: grant, balance, history, audit.")
 
 User = Annotated[str, typer.Argument(help="The user id: the second part of that user's object keys.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for scripts.")]
@@ -96,10 +99,63 @@ def history(
         )
 
 
+@app.command()
+def audit(
+    repair: Annotated[
+        bool, typer.Option(help="First post again, from ledger.entries, the grants that a restored database lacks.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every invariant of the ledger, and name each row that breaks one. Status 1 if any does."""
+    from services.ledger.audit import audit as run
+
+    with _ledger() as engine:
+        repaired = _repair(engine) if repair else None
+        result = run(engine)
+    refused = repaired.refused if repaired else []
+    if as_json:
+        fields: dict[str, object] = {
+            "ok": not (result.findings or refused),
+            "entries": result.entries,
+            "accounts": result.accounts,
+            "debits": result.debits,
+            "credits": result.credits,
+            "conflicts": result.conflicts,
+            "findings": [{"subject": each.subject, "detail": each.detail} for each in result.findings],
+        }
+        if repaired:
+            fields["repair"] = {"granted": repaired.granted, "tokens": repaired.tokens, "refused": refused}
+        _print_json(fields)
+    else:
+        _print_audit(result, repaired)
+    if result.findings or refused:
+        raise typer.Exit(1)
+
+
+def _repair(engine: "Engine") -> "Repair":
+    from services.ledger.repair import published_entries, repair_grants
+    from services.runtime.settings import KafkaSettings
+
+    return repair_grants(engine, published_entries(KafkaSettings()))
+
+
+def _print_audit(result: "Audit", repaired: "Repair | None") -> None:
+    if repaired:
+        print(f"posted again: {repaired.granted} grants of {repaired.tokens} tokens")
+        for refused in repaired.refused:
+            print(f"NOT posted again: {refused}")
+    print(f"{result.entries} entries on {result.accounts} accounts; debits {result.debits}, credits {result.credits}")
+    if result.conflicts:
+        print(f"{result.conflicts} usage events came with the id of another; see the table usage_conflicts")
+    for finding in result.findings:
+        print(f"WRONG: {finding.subject}: {finding.detail}")
+    print(f"{len(result.findings)} findings" if result.findings else "every invariant holds")
+
+
 @contextmanager
 def _ledger() -> "Iterator[Engine]":
     from services.runtime.database import create_database
-    from services.runtime.errors import DatabaseUnavailable
+    from services.runtime.errors import TransientError
     from services.runtime.logs import configure_logs
     from services.runtime.settings import DatabaseSettings, ProcessSettings
 
@@ -107,8 +163,8 @@ def _ledger() -> "Iterator[Engine]":
     engine = create_database(DatabaseSettings())
     try:
         yield engine
-    except DatabaseUnavailable as error:
-        raise _failure(f"the database is away: {error}") from error
+    except TransientError as error:
+        raise _failure(f"database or broker are away: {error}") from error
     finally:
         engine.dispose()
 

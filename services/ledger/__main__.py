@@ -2,9 +2,9 @@
 
 import logging
 import sys
-import threading
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from threading import Event
 
 from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine
@@ -18,6 +18,8 @@ from services.ledger.places import Places
 from services.ledger.publisher import Publisher
 from services.ledger.readiness import Readiness
 from services.ledger.settings import LedgerSettings
+from services.ledger.sweeper import Sweeper
+from services.ledger.threads import Threads
 from services.ledger.worker import Worker
 from services.runtime import groups
 from services.runtime.admission import BalanceReader, BalanceTable
@@ -27,64 +29,74 @@ from services.runtime.health import HealthServer
 from services.runtime.kafka import common_config, consumer_config, create_consumer, create_producer, topic_name
 from services.runtime.logs import configure_logs
 from services.runtime.producing import EventProducer
-from services.runtime.settings import AdmissionSettings, DatabaseSettings, KafkaSettings, ProcessSettings
+from services.runtime.settings import (
+    AdmissionSettings,
+    DatabaseSettings,
+    KafkaSettings,
+    ObjectStoreSettings,
+    ProcessSettings,
+)
 from services.runtime.shutdown import stop_on_signals
 
 _log = logging.getLogger("services.ledger")
 
-_FLUSH_SECONDS_MAX = 10.0
+_CLOSE_SECONDS_MAX = 10.0
 
 
-class Threads:
-    """Threads beside the main loop; one that fails stops the process, which is started anew."""
+@dataclass(frozen=True)
+class Ledger:
+    """The parts of one replica."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self._threads: list[threading.Thread] = []
-        self.failed = False
+    engine: Engine
+    producer: EventProducer
+    balances: BalanceReader
+    consumer: UsageConsumer
+    publisher: Publisher
+    worker: Worker
+    sweeper: Sweeper | None
 
-    def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
-        """Runs `target` until the event it is given is set."""
-        thread = threading.Thread(target=self._run, args=(target,), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def join(self, timeout_seconds: float) -> None:
-        """Waits for all of them to end."""
-        for thread in self._threads:
-            thread.join(timeout_seconds)
-
-    def _run(self, target: Callable[[threading.Event], None]) -> None:
+    def run(self, stop: Event) -> bool:
+        """Works until `stop` is set; true when it was, false when a part failed."""
+        threads = Threads(stop)
+        self.balances.start()
+        threads.start("publisher", self.publisher.run)
+        if self.sweeper is not None:
+            threads.start("sweeper", self.sweeper.run)
         try:
-            target(self._stop)
+            self.worker.run(stop)
         except Exception:
-            _log.exception("%s failed", threading.current_thread().name)
-            self.failed = True
-            self._stop.set()
+            _log.exception("the ledger stops")
+            return False
+        finally:
+            stop.set()
+            threads.join(_CLOSE_SECONDS_MAX)
+            self.consumer.close()
+            self.balances.close()
+            self.producer.close(_CLOSE_SECONDS_MAX)
+            self.engine.dispose()
+        return not threads.failed
 
 
-def run(kafka: KafkaSettings, ledger: LedgerSettings, engine: Engine, process: ProcessSettings) -> int:
-    """Runs the ledger until a signal; returns the exit status."""
-    stop = stop_on_signals()
-    threads = Threads(stop)
+def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSettings, engine: Engine) -> Ledger:
+    """Makes the parts and joins them; nothing runs yet."""
     topic = topic_name(kafka, USAGE)
-    admin = AdminClient(common_config(kafka))
     raw_producer = create_producer(kafka, linger_ms=5)
     producer = EventProducer(raw_producer, kafka, "ledger")
-    ends = Ends(admin, topic)
+    ends = Ends(AdminClient(common_config(kafka)), topic)
     balances = BalanceReader(kafka, BalanceTable(AdmissionSettings().staleness_seconds_max))
     config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", prompt=True)
-    consumer = UsageConsumer(
-        create_consumer(config | {"enable.partition.eof": True}),
-        topic,
-        Places(engine, None if kafka.embedded else ends),
-    )
+    raw_consumer = create_consumer(config | {"enable.partition.eof": True})
+    consumer = UsageConsumer(raw_consumer, topic, Places(engine, None if kafka.embedded else ends))
+
+    def is_elected() -> bool:
+        # The group elects: partition 0 has one owner.
+        return 0 in consumer.owned
+
     publisher = Publisher(
         engine,
         producer,
         balances.table,
-        # The group elects: partition 0 has one owner.
-        is_elected=lambda: 0 in consumer.owned,
+        is_elected=is_elected,
         poll_seconds=ledger.outbox_poll_seconds,
         cycle_seconds=ledger.balances_cycle_seconds,
     )
@@ -92,7 +104,7 @@ def run(kafka: KafkaSettings, ledger: LedgerSettings, engine: Engine, process: P
         consumer,
         partial(post_batch, engine),
         DeadLetters(raw_producer),
-        partial(producer.flush, _FLUSH_SECONDS_MAX),
+        partial(producer.flush, _CLOSE_SECONDS_MAX),
         Heartbeats(
             producer,
             ends,
@@ -106,32 +118,27 @@ def run(kafka: KafkaSettings, ledger: LedgerSettings, engine: Engine, process: P
         on_posted=publisher.wake,
         on_rewound=publisher.renew,
     )
-    readiness = Readiness(engine, consumer, worker)
-    health = HealthServer(process.health_host, process.health_port, worker.liveness, readiness)
-    health.start()
-    balances.start()
-    threads.start("publisher", publisher.run)
-    try:
-        worker.run(stop)
-    except Exception:
-        _log.exception("the ledger stops")
-        threads.failed = True
-    finally:
-        stop.set()
-        threads.join(_FLUSH_SECONDS_MAX)
-        consumer.close()
-        balances.close()
-        producer.close(_FLUSH_SECONDS_MAX)
-        health.close()
-        engine.dispose()
-    return 1 if threads.failed else 0
+    sweeper = None
+    if ledger.sweep:
+        from services.ledger.sweep_wiring import wire_sweep
+
+        sweep = wire_sweep(kafka, ledger, store, engine, producer, balances.table)
+        sweeper = Sweeper(sweep, is_elected=is_elected, cycle_seconds=ledger.sweep_cycle_seconds)
+    return Ledger(engine, producer, balances, consumer, publisher, worker, sweeper)
 
 
 def main() -> None:
-    """Runs the ledger with the settings of the environment."""
+    """Runs the ledger with the settings of the environment, until a signal."""
     process = ProcessSettings()
     configure_logs("ledger", process)
-    sys.exit(run(KafkaSettings(), LedgerSettings(), create_database(DatabaseSettings()), process))
+    engine = create_database(DatabaseSettings())
+    ledger = wire(KafkaSettings(), LedgerSettings(), ObjectStoreSettings(), engine)
+    readiness = Readiness(engine, ledger.consumer, ledger.worker)
+    health = HealthServer(process.health_host, process.health_port, ledger.worker.liveness, readiness)
+    health.start()
+    well = ledger.run(stop_on_signals())
+    health.close()
+    sys.exit(0 if well else 1)
 
 
 if __name__ == "__main__":

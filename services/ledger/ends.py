@@ -30,14 +30,14 @@ class Ends:
         self._topic = topic
         self._timeout_seconds = timeout_seconds
 
-    def committed(self, partitions: Collection[int]) -> dict[int, int]:
-        """The end of what a `read_committed` consumer can see; partitions without an answer are missing."""
-        return self._ask(partitions, _LATEST, IsolationLevel.READ_COMMITTED)
+    def highs(self, partitions: Collection[int]) -> dict[int, int]:
+        """Where each partition ends, open transactions included; partitions without an answer are missing."""
+        return self._ask(partitions, _LATEST)
 
     def extents(self, partitions: Collection[int]) -> dict[int, Extent]:
         """What each partition holds, open transactions included; partitions without an answer are missing."""
-        lows = self._ask(partitions, _EARLIEST, IsolationLevel.READ_UNCOMMITTED)
-        highs = self._ask(partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED)
+        lows = self._ask(partitions, _EARLIEST)
+        highs = self._ask(partitions, _LATEST)
         return {number: Extent(low, highs[number]) for number, low in lows.items() if number in highs}
 
     def partition_count(self) -> int:
@@ -54,11 +54,13 @@ class Ends:
             raise BrokerUnavailable(f"no partitions of {self._topic}: {metadata.error}")
         return len(metadata.partitions)
 
-    def _ask(self, partitions: Collection[int], spec: OffsetSpec, isolation: IsolationLevel) -> dict[int, int]:
+    def _ask(self, partitions: Collection[int], spec: OffsetSpec) -> dict[int, int]:
         if not partitions:
             return {}
         asked = {TopicPartition(self._topic, number): spec for number in partitions}
-        futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=self._timeout_seconds)
+        futures = self._admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=self._timeout_seconds
+        )
         wait(futures.values(), self._timeout_seconds + 1)
         return {
             asked_for.partition: future.result().offset

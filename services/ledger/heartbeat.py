@@ -52,7 +52,7 @@ class Heartbeats:
         for progress in due.values():
             progress.beaten(clock)
         asked_at = self._now()
-        ends: Mapping[int, int | None] = self._ends.committed(due) if self._ask_the_broker else dict.fromkeys(due)
+        ends: Mapping[int, int | None] = self._ends.highs(due) if self._ask_the_broker else dict.fromkeys(due)
         try:
             self._send(posted_until(due, ends, asked_at))
         except BrokerUnavailable as error:

@@ -12,7 +12,7 @@ class Progress:
     next_offset: int | None
     """Where it stands in SQL; None: nothing of it was ever posted."""
     posted_until: datetime | None = None
-    """The broker's time of the last record posted."""
+    """The broker's time of the last record posted, or a later moment at which nothing was left to post."""
     end_seen: int | None = None
     """The offset of the partition's end, when the last thing read was that end."""
     pending: bool = False
@@ -34,14 +34,20 @@ class Progress:
     def posted(self, next_offset: int, until: datetime | None) -> None:
         """All that was read is posted."""
         self.next_offset = next_offset
-        self.posted_until = until or self.posted_until
+        self.posted_up_to(until)
         self.pending = False
+
+    def posted_up_to(self, moment: datetime | None) -> None:
+        """What was posted once stays posted: the moment never goes back."""
+        if moment is not None and (self.posted_until is None or moment > self.posted_until):
+            self.posted_until = moment
 
     def is_at_end(self, end: int | None) -> bool:
         """Whether nothing is left to post, `end` being where the broker says now that the partition ends.
 
         Control records take offsets too, so what was posted may lie a little before the end; but the end that
-        was read may not. Where the broker cannot be asked (`end` is None) the end that was read has to do.
+        was read may not. An end beyond it may be of a transaction that is still open: not posted, to be honest.
+        Where the broker cannot be asked (`end` is None) the end that was read has to do.
         """
         return self.end_seen is not None and not self.pending and (end is None or end <= self.end_seen)
 
@@ -66,10 +72,7 @@ def posted_until(
             is missing and not taken to be at its end.
         asked_at: the moment that a partition at its end is posted up to.
     """
-    moments: dict[int, datetime] = {}
     for number, progress in owned.items():
-        at_end = number in ends and progress.is_at_end(ends[number])
-        moment = asked_at if at_end else progress.posted_until
-        if moment is not None:
-            moments[number] = moment
-    return moments
+        if number in ends and progress.is_at_end(ends[number]):
+            progress.posted_up_to(asked_at)
+    return {number: progress.posted_until for number, progress in owned.items() if progress.posted_until is not None}

@@ -19,7 +19,7 @@ from services.ledger import outbox
 from services.ledger.outbox import Balance
 from services.runtime.admission import BalanceTable
 from services.runtime.backoff import Backoff
-from services.runtime.errors import TransientError
+from services.runtime.errors import BrokerUnavailable, TransientError
 from services.runtime.metrics import OUTBOX_PENDING
 from services.runtime.producing import EventProducer
 
@@ -139,6 +139,14 @@ class Publisher:
         return self._producer.send(BALANCES, balance.user_id, event, subject=balance.user_id)
 
     def _publish(self, sent: Sequence["Future[Message]"]) -> None:
+        """Waits for all of them.
+
+        Raises:
+            BrokerUnavailable: at least one was not acknowledged; all of them are sent again later.
+        """
         self._producer.flush(_FLUSH_SECONDS_MAX)
-        for acknowledged in sent:
-            acknowledged.result(_FLUSH_SECONDS_MAX)
+        try:
+            for acknowledged in sent:
+                acknowledged.result(_FLUSH_SECONDS_MAX)
+        except TimeoutError as error:
+            raise BrokerUnavailable("a record was not acknowledged in time") from error

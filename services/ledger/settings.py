@@ -3,6 +3,8 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.topics import UPLOAD_SPREAD
+
 
 class LedgerSettings(BaseSettings):
     """How usage is posted and published, and how documents without an entry are found."""
@@ -24,3 +26,5 @@ class LedgerSettings(BaseSettings):
     sweep_grace_seconds: float = Field(default=600.0, ge=0)
     """A younger document may still be published by its author."""
     sweep_takeovers_per_second_max: float = Field(default=20.0, gt=0)
+    upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1)
+    """Partitions of `ocr.uploads` that one user fills at most; the same for every service."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     insert,
     make_url,
+    text,
     update,
 )
 from sqlalchemy.exc import DBAPIError
@@ -68,13 +69,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
-def database_url(text: str) -> URL:
+def database_url(written: str) -> URL:
     """The URL with its driver: psycopg 3 for PostgreSQL, whichever way it is written.
 
     Raises:
         ValueError: neither SQLite nor PostgreSQL.
     """
-    url = make_url(text)
+    url = make_url(written)
     dialect = url.drivername.partition("+")[0]
     if dialect in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
@@ -106,6 +107,16 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads, and on SQLite waits for no writer. Raises as `transaction`."""
     with _classified(), engine.connect().execution_options(**{_READ_ONLY: True}) as connection:
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction that reads one moment's state throughout, for as long as it takes. Raises as `transaction`."""
+    with reading(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
         yield connection
 
 

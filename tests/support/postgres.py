@@ -102,10 +102,13 @@ def start_postgres(directory: Path) -> DatabasePart:
     return DatabasePart(server.url, "package", f"PostgreSQL {version} from its binaries", server)
 
 
-def create_database(server_url: str) -> str:
-    """Creates an empty database with a name of its own and returns its SQLAlchemy URL."""
+def create_database(server_url: str, template_url: str | None = None) -> str:
+    """Creates a database with a name of its own, empty or as the template is, and returns its SQLAlchemy URL."""
     name = f"t{secrets.token_hex(6)}"
-    _execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    template = template_url.rsplit("/", 1)[1] if template_url else "template1"
+    _execute(
+        server_url, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    )
     return f"{server_url.rsplit('/', 1)[0]}/{name}"
 
 

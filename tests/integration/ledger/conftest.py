@@ -1,35 +1,58 @@
-"""Databases with the ledger's tables."""
+"""Databases with the ledger's tables, and topics of the test's own."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from services.runtime.database import create_database
-from services.runtime.migrations import migrate_engine
+from services.runtime.migrations import migrate
 from services.runtime.settings import DatabaseSettings, KafkaSettings
 from tests.integration.ledger.running import Wire
-from tests.support.parts import KafkaPart
+from tests.support.parts import DatabasePart, KafkaPart
+from tests.support.postgres import create_database as create_postgres_database
+from tests.support.postgres import drop_database
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: DatabasePart) -> str:
+    """A migrated PostgreSQL database to copy."""
+    url = create_postgres_database(postgres.url)
+    migrate(url)
+    return url
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """A migrated database, SQLite and PostgreSQL."""
-    yield from _migrated(database_url)
+def sqlite_engine(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Engine]:
+    """A migrated database on SQLite."""
+    path = shutil.copy(migrated_sqlite, tmp_path / "ledger.db")
+    yield from _engine(f"sqlite:///{path}")
 
 
 @pytest.fixture
-def postgres_engine(postgres_url: str) -> Iterator[Engine]:
+def postgres_engine(postgres: DatabasePart, migrated_postgres: str) -> Iterator[Engine]:
     """A migrated database on PostgreSQL."""
-    yield from _migrated(postgres_url)
+    url = create_postgres_database(postgres.url, template_url=migrated_postgres)
+    yield from _engine(url)
+    drop_database(postgres.url, url)
 
 
-def _migrated(url: str) -> Iterator[Engine]:
-    engine = create_database(DatabaseSettings(url=SecretStr(url)))
-    migrate_engine(engine)
-    yield engine
-    engine.dispose()
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """A migrated database; the test runs on SQLite and on PostgreSQL."""
+    engine: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return engine
 
 
 @pytest.fixture
@@ -48,3 +71,9 @@ def kafka_settings(kafka: KafkaPart, topic_prefix: str) -> KafkaSettings:
 def wire(kafka_settings: KafkaSettings) -> Wire:
     """The topics of this test."""
     return Wire(kafka_settings)
+
+
+def _engine(url: str) -> Iterator[Engine]:
+    engine = create_database(DatabaseSettings(url=SecretStr(url)))
+    yield engine
+    engine.dispose()
