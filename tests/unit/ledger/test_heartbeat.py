@@ -25,7 +25,7 @@ class _Ends:
     def partition_count(self) -> int:
         return 2
 
-    def committed(self, partitions: Collection[int]) -> dict[int, int]:
+    def highs(self, partitions: Collection[int]) -> dict[int, int]:
         return dict.fromkeys(partitions, 0)
 
 
