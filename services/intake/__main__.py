@@ -63,6 +63,7 @@ class Intake:
         self._loops = Loops(stop, _LIVENESS_SECONDS + settings.sqs_visibility_seconds)
         self._closers: list[Callable[[], None]] = []
         self._http_server: HttpPushServer | None = None
+        self._leadership: Leadership | None = None
 
     def start(self) -> None:
         """Begins to listen to every source that is on, and to reconcile."""
@@ -86,6 +87,10 @@ class Intake:
     def http_port(self) -> int | None:
         """The port that notifications are pushed to; None while there is none."""
         return self._http_server.port if self._http_server is not None else None
+
+    def leads(self) -> bool:
+        """Whether this replica reconciles now."""
+        return self._leadership is not None and self._leadership.held()
 
     def join(self) -> None:
         """Runs until told to stop, lets what is in hand end, and closes.
@@ -147,7 +152,7 @@ class Intake:
             self._requester.send,
             age_seconds_min=settings.sweep_age_seconds_min,
         )
-        leadership = Leadership(self._kafka)
+        leadership = self._leadership = Leadership(self._kafka)
         reconciler = Reconciler(
             self._store,
             self._buckets.uploads,
