@@ -99,7 +99,7 @@ class Intake:
             BaseException: what a loop failed with.
         """
         try:
-            self._loops.join(_DRAIN_SECONDS)
+            self._loops.join(_DRAIN_SECONDS, self._producer.check)
         finally:
             for close in self._closers:
                 close()
@@ -167,9 +167,13 @@ class Intake:
         reader.on_balance(top_ups.on_balance)
         reader.start()
         self._closers += [reader.close, lag.close]
-        self._problems.append(reconciler.problem)
+        self._problems += [reconciler.problem, lambda: _unread(table)]
         self._loops.start("leadership", leadership.run)
         self._loops.start("reconciler", reconciler.run)
+
+
+def _unread(table: BalanceTable) -> str | None:
+    return None if table.complete else "the balances are not read to their end yet"
 
 
 def main() -> None:
