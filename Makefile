@@ -79,12 +79,12 @@ SERVICES := intake extractor ledger api tools
 
 .PHONY: lock
 lock: ## Pin all dependencies anew, from pyproject.toml
-	$(COMPILE) --extra test --extra lint --extra heic --output-file requirements/dev.txt
+	$(COMPILE) --extra test --extra lint --extra heic --extra bench --output-file requirements/dev.txt
 	$(COMPILE) --extra local --constraint requirements/dev.txt --output-file requirements/local.txt
 	for service in $(SERVICES); do \
 		$(COMPILE) --extra $$service --constraint requirements/dev.txt --output-file requirements/$$service.txt; \
 	done
-	$(COMPILE) --extra test --extra lint --extra heic --extra tensorflow \
+	$(COMPILE) --extra test --extra lint --extra heic --extra bench --extra tensorflow \
 		--constraint requirements/tensorflow.in --output-file requirements/all.txt
 	$(COMPILE) --extra extractor --extra tensorflow \
 		--constraint requirements/tensorflow.in --output-file requirements/extractor-tensorflow.txt

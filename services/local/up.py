@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.local.accounts import LocalUser
@@ -56,6 +57,14 @@ def summary(stack: Stack, user: LocalUser) -> dict[str, str]:
     }
 
 
+def readme_exports(facts: Mapping[str, str]) -> str:
+    """The line of shell that the examples of README.md begin with; `facts` as `summary` gives them."""
+    return (
+        f"export OCR_URL={facts['url']} OCR_API_KEY='{facts['apiKey']}' OCR_S3={facts['s3Endpoint']} "
+        f"OCR_KAFKA={facts['bootstrapServers']}"
+    )
+
+
 def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary(stack, user)), flush=True)
@@ -78,6 +87,9 @@ def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
         f"  curl -T samples/receipt.jpg {stack.store.endpoint_url}/{UPLOADS_BUCKET}/{key}",
         f"  curl {stack.api_url}/api/ocr/process -H 'X-API-Key: {user.api_key}' \\",
         f"    -H 'Content-Type: application/json' -d '{body}'",
+        "",
+        "For the examples of README.md:",
+        f"  {readme_exports(summary(stack, user))}",
         "",
         "Ctrl-C stops everything.",
     ]

@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 _ROOT = Path(__file__).parents[3]
 _EXTRAS = {
     "local.txt": ["local"],
-    "dev.txt": ["test", "lint", "heic"],
-    "all.txt": ["test", "lint", "heic", "tensorflow"],
+    "dev.txt": ["test", "lint", "heic", "bench"],
+    "all.txt": ["test", "lint", "heic", "bench", "tensorflow"],
     "intake.txt": ["intake"],
     "extractor.txt": ["extractor"],
     "extractor-tensorflow.txt": ["extractor", "tensorflow"],
