@@ -63,6 +63,7 @@ class Intake:
         self._loops = Loops(stop, _LIVENESS_SECONDS + settings.sqs_visibility_seconds)
         self._closers: list[Callable[[], None]] = []
         self._http_server: HttpPushServer | None = None
+        self._leadership: Leadership | None = None
 
     def start(self) -> None:
         """Begins to listen to every source that is on, and to reconcile."""
@@ -87,6 +88,10 @@ class Intake:
         """The port that notifications are pushed to; None while there is none."""
         return self._http_server.port if self._http_server is not None else None
 
+    def leads(self) -> bool:
+        """Whether this replica reconciles now."""
+        return self._leadership is not None and self._leadership.held()
+
     def join(self) -> None:
         """Runs until told to stop, lets what is in hand end, and closes.
 
@@ -94,7 +99,7 @@ class Intake:
             BaseException: what a loop failed with.
         """
         try:
-            self._loops.join(_DRAIN_SECONDS)
+            self._loops.join(_DRAIN_SECONDS, self._producer.check)
         finally:
             for close in self._closers:
                 close()
@@ -147,7 +152,7 @@ class Intake:
             self._requester.send,
             age_seconds_min=settings.sweep_age_seconds_min,
         )
-        leadership = Leadership(self._kafka)
+        leadership = self._leadership = Leadership(self._kafka)
         reconciler = Reconciler(
             self._store,
             self._buckets.uploads,
@@ -162,9 +167,13 @@ class Intake:
         reader.on_balance(top_ups.on_balance)
         reader.start()
         self._closers += [reader.close, lag.close]
-        self._problems.append(reconciler.problem)
+        self._problems += [reconciler.problem, lambda: _unread(table)]
         self._loops.start("leadership", leadership.run)
         self._loops.start("reconciler", reconciler.run)
+
+
+def _unread(table: BalanceTable) -> str | None:
+    return None if table.complete else "the balances are not read to their end yet"
 
 
 def main() -> None:

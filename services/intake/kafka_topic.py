@@ -11,6 +11,7 @@ from schemas.events import Origin
 from schemas.identity import ObjectKey
 from schemas.topics import OBJECT_STORE_EVENTS
 from services.intake.requesting import GaveUp, UploadRequester
+from services.intake.trouble import Trouble
 from services.intake.worker import Fate, sort_out
 from services.runtime import groups
 from services.runtime.dead_letters import DeadLetters
@@ -41,11 +42,7 @@ class KafkaTopicSource:
         self._batch_max = batch_max
         self._held: dict[Place, int] = {}
         """The offset after the open batch, for each partition that is still ours."""
-        self._problem: str | None = "the topic of notifications is not assigned yet"
-
-    def problem(self) -> str | None:
-        """Why no notifications are read; None when they are."""
-        return self._problem
+        self.problem = Trouble("the topic of notifications is not assigned yet")
 
     def run(self, stopping: Callable[[], bool], tick: Callable[[], None]) -> None:
         """Works until `stopping`.
@@ -125,15 +122,14 @@ class KafkaTopicSource:
             if error.fatal():
                 raise KafkaException(error)
             # A topic that is not there yet, a broker that is away: the client asks again by itself.
-            self._problem = f"the topic of notifications cannot be read: {error.str()}"
-            _log.warning(self._problem)
+            _log.warning(self.problem.met(f"the topic of notifications cannot be read: {error.str()}"))
         good = [message for message in messages if message.error() is None]
         if good:
-            self._problem = None
+            self.problem.over()
         return good
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._problem = None
+        self.problem.over()
         consumer.incremental_assign(partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

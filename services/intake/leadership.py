@@ -31,6 +31,12 @@ class Leadership:
         """Whether this replica reconciles now."""
         return self._owned.is_set() and self._clock() - self._polled_at < self._trust_seconds
 
+    def won(self) -> None:
+        """From now on this replica reconciles."""
+        self._polled_at = self._clock()
+        self._owned.set()
+        _log.info("this replica reconciles")
+
     def run(self, stopping: Callable[[], bool], tick: Callable[[], None]) -> None:
         """Keeps the membership until `stopping`.
 
@@ -57,8 +63,7 @@ class Leadership:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
         if partitions:
-            self._owned.set()
-            _log.info("this replica reconciles")
+            self.won()
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if partitions:

@@ -15,6 +15,7 @@ from services.intake.pace import CalledOff, GoOn
 from services.intake.recent import RecentRequests
 from services.intake.sweep import Tally, UserSweep
 from services.intake.top_ups import TopUps
+from services.intake.trouble import Trouble
 from services.runtime.admission import BalanceTable
 from services.runtime.errors import TransientError
 from services.runtime.producing import EventProducer
@@ -63,11 +64,7 @@ class Reconciler:
         self._interval_seconds = interval_seconds
         self._now = now
         self._clock = clock
-        self._problem: str | None = None
-
-    def problem(self) -> str | None:
-        """The dependency that keeps the reconciler from sweeping; None when it sweeps, or need not."""
-        return self._problem
+        self.problem = Trouble()
 
     def run(self, stopping: Callable[[], bool], tick: Callable[[], None]) -> None:
         """Works until `stopping`; leads and pauses as it is told by `held`."""
@@ -86,7 +83,7 @@ class Reconciler:
                 self._lead(go_on)
             except CalledOff:
                 _log.info("reconciling ends here")
-            self._problem = None
+            self.problem.over()
 
     def _lead(self, go_on: GoOn) -> None:
         """Sweeps until called off.
@@ -106,11 +103,11 @@ class Reconciler:
                 if self._clock() >= sweep_at:
                     self._sweep_all(go_on)
                     sweep_at = self._clock() + self._interval_seconds
-                waits, self._problem = delays(), None
+                waits = delays()
+                self.problem.over()
                 time.sleep(_IDLE_SECONDS)
             except TransientError as error:
-                self._problem = f"the reconciler waits: {error}"
-                _log.warning(self._problem)
+                _log.warning(self.problem.met(f"the reconciler waits: {error}"))
                 self._sleep(next(waits), go_on)
 
     def _sweep_all(self, go_on: GoOn) -> None:
@@ -150,7 +147,7 @@ class Reconciler:
             try:
                 return self._sweep_user(user_id, go_on)
             except TransientError as error:
-                self._problem = f"the reconciler waits: {error}"
+                self.problem.met(f"the reconciler waits: {error}")
                 self._sleep(next(waits), go_on)
         return self._sweep_user(user_id, go_on)
 

@@ -1,7 +1,6 @@
 """From keys to acknowledged requests: HEADs in parallel, then records on `ocr.uploads`."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from schemas.events import OcrRequest, Origin
 from schemas.identity import ObjectKey
 from schemas.topics import UPLOADS, upload_key
 from services.intake.backoff import GiveUp, delays, sleep_unless
+from services.intake.trouble import Trouble
 from services.intake.worker import request_for
 from services.runtime.errors import StoreUnavailable, TransientError
 from services.runtime.metrics import UPLOADS_REQUESTED
@@ -26,8 +26,6 @@ _ATTEMPTS_MAX = 3
 _CONTROL_KEY = "ocr/"
 """No upload's key, so a store that is well says that nothing lies here."""
 _ACKNOWLEDGE_POLL_SECONDS = 0.5
-_PROBLEM_SECONDS = 15.0
-"""A problem that nobody met again for longer than any pause between attempts is over."""
 
 
 class GaveUp(TransientError):
@@ -46,7 +44,6 @@ class UploadRequester:
         spread: int,
         heads_parallel: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bucket = bucket
         self._head = head
@@ -54,13 +51,7 @@ class UploadRequester:
         self._spread = spread
         self._now = now
         self._pool = ThreadPoolExecutor(heads_parallel, thread_name_prefix="head")
-        self._clock = clock
-        self._problem: tuple[float, str] | None = None
-
-    def problem(self) -> str | None:
-        """The dependency that is away just now; None when all is well."""
-        met = self._problem
-        return met[1] if met is not None and self._clock() - met[0] < _PROBLEM_SECONDS else None
+        self.problem = Trouble()
 
     def close(self) -> None:
         """Lets the HEADs under way end."""
@@ -84,13 +75,13 @@ class UploadRequester:
             try:
                 self._look_up(open_keys, found, attempts, origin)
                 self._produce(found, give_up)
-                self._problem = None
+                self.problem.over()
                 UPLOADS_REQUESTED.labels(origin=origin.value).inc(len(found))
                 return len(found)
             except GaveUp:
                 raise
             except TransientError as error:
-                reason = self._met(str(error))
+                reason = self.problem.met(str(error))
                 _log.warning("intake waits", extra={"reason": reason, "open_keys": len(open_keys)})
             if not sleep_unless(give_up, next(waits)):
                 raise GaveUp(reason)
@@ -154,10 +145,6 @@ class UploadRequester:
             for acknowledged in done:
                 acknowledged.result()
             if pending:
-                reason = self._met("the broker has not acknowledged the requests yet")
+                reason = self.problem.met("the broker has not acknowledged the requests yet")
                 if give_up():
                     raise GaveUp(reason)
-
-    def _met(self, problem: str) -> str:
-        self._problem = (self._clock(), problem)
-        return problem

@@ -15,7 +15,7 @@ class IntakeSettings(BaseSettings):
 
     upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1, le=1024)
     """Partitions of `ocr.uploads` that one user's flood can fill."""
-    heads_parallel: int = Field(default=12, ge=1, le=256)
+    heads_parallel: int = Field(default=16, ge=1, le=256)
     """HEADs under way at a time, over all sources."""
 
     kafka_enabled: bool = False

@@ -16,6 +16,7 @@ from schemas.identity import ObjectKey
 from services.intake.backoff import delays, sleep_unless
 from services.intake.requesting import GaveUp, UploadRequester
 from services.intake.settings import IntakeSettings
+from services.intake.trouble import Trouble
 from services.intake.worker import Fate, sort_out
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.errors import TransientError
@@ -77,11 +78,7 @@ class SqsSource:
         self._dead_letter_topic = dead_letter_topic
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
-        self._problem: str | None = "the queue has not answered yet"
-
-    def problem(self) -> str | None:
-        """Why no notifications are received; None when they are."""
-        return self._problem
+        self.problem = Trouble("the queue has not answered yet")
 
     def run(self, stopping: Callable[[], bool], tick: Callable[[], None]) -> None:
         """Works until `stopping`, through any absence of the queue or of the store.
@@ -145,9 +142,8 @@ class SqsSource:
                 VisibilityTimeout=self._visibility_seconds,
             )
         except (ClientError, BotoCoreError) as error:
-            self._problem = f"the queue cannot be read: {error}"
-            raise QueueUnavailable(self._problem) from error
-        self._problem = None
+            raise QueueUnavailable(self.problem.met(f"the queue cannot be read: {error}")) from error
+        self.problem.over()
         return answer.get("Messages", [])
 
     def _delete(self, messages: "list[MessageTypeDef]") -> None:

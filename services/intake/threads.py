@@ -2,11 +2,13 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from services.runtime.health import Liveness
 
 _log = logging.getLogger(__name__)
+_CHECK_SECONDS = 0.5
 
 Loop = Callable[[Callable[[], bool], Callable[[], None]], None]
 """Works until its first argument returns true, and calls the second each time it goes round."""
@@ -44,16 +46,22 @@ class Loops:
         problems = (f"{name}: {problem}" for name, tick in self._ticks.items() if (problem := tick()))
         return next(problems, None)
 
-    def join(self, timeout_seconds: float) -> None:
-        """Waits until `stop` is set, then `timeout_seconds` for the loops to end.
+    def join(self, timeout_seconds: float, check: Callable[[], None]) -> None:
+        """Waits until `stop` is set or `check` raises, then `timeout_seconds` for the loops to end.
 
         Raises:
-            BaseException: what a loop failed with.
+            BaseException: what a loop failed with, or `check`.
         """
-        # In short waits, so that signals are handled.
-        while not self._stop.wait(0.5):
-            pass
-        for thread in self._threads:
-            thread.join(timeout_seconds)
+        try:
+            while not self._stop.wait(_CHECK_SECONDS):
+                check()
+        finally:
+            self._stop.set()
+            self._end(timeout_seconds)
         if self._failure is not None:
             raise self._failure
+
+    def _end(self, timeout_seconds: float) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))

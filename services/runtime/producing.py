@@ -38,6 +38,10 @@ def attributes_for(
     )
 
 
+class ProducerFailed(Exception):
+    """The client met an error it cannot get over, such as a broker that lost its data."""
+
+
 class EventProducer:
     """Produces events and hands out a future for each, resolved when the broker has acknowledged it.
 
@@ -55,6 +59,7 @@ class EventProducer:
         self._settings = settings
         self._source = f"/ocr-services/{source}"
         self._now = now
+        self._failure: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="delivery-reports", daemon=True)
         self._thread.start()
@@ -89,6 +94,7 @@ class EventProducer:
             if acknowledged.cancelled():
                 return
             if error is not None:
+                self._note(error)
                 acknowledged.set_exception(BrokerUnavailable(error.str()))
             else:
                 acknowledged.set_result(message)
@@ -98,8 +104,19 @@ class EventProducer:
                 topic_name(self._settings, topic), key=key, value=body, headers=headers, on_delivery=report
             )
         except (BufferError, KafkaException) as error:
+            if isinstance(error, KafkaException):
+                self._note(error.args[0])
             raise BrokerUnavailable(str(error)) from error
         return acknowledged
+
+    def check(self) -> None:
+        """Does nothing while the producer is well.
+
+        Raises:
+            ProducerFailed: no event will ever be sent again; only a new producer, a new process helps.
+        """
+        if self._failure is not None:
+            raise ProducerFailed(self._failure)
 
     def flush(self, timeout_seconds: float) -> None:
         """Waits until everything queued is acknowledged.
@@ -116,6 +133,10 @@ class EventProducer:
         self._producer.flush(timeout_seconds)
         self._stopping.set()
         self._thread.join(2.0)
+
+    def _note(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = error.str()
 
     def _serve(self) -> None:
         while not self._stopping.is_set():

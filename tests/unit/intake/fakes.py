@@ -38,7 +38,7 @@ class FakeStore:
     """Objects by bucket and key; fails for the prefixes and keys in `away`."""
 
     def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
+        self.clock = clock
         self.objects: dict[tuple[str, str], StoredObject] = {}
         self.away: set[str] = set()
         self.listed: list[tuple[str, str]] = []
@@ -47,7 +47,7 @@ class FakeStore:
     def put(self, bucket: str, key: str, body: bytes = b"pixels") -> StoredObject:
         """Stores an object now."""
         etag = md5(body, usedforsecurity=False).hexdigest()
-        stored = StoredObject(key, etag, len(body), self._clock.now())
+        stored = StoredObject(key, etag, len(body), self.clock.now())
         self.objects[bucket, key] = stored
         return stored
 
@@ -82,6 +82,14 @@ class FakeProducer:
         self.sent: list[Event] = []
         self.failures: list[Exception] = []
         """Raised by the next acknowledgements, in order."""
+        self.silent = False
+        """Keep acknowledgements back until `acknowledge`."""
+        self._kept_back: list[Future[Any]] = []
+
+    def acknowledge(self) -> None:
+        """All that was kept back."""
+        for acknowledged in self._kept_back:
+            acknowledged.set_result(None)
 
     def send(
         self, topic: Topic, key: str | None, event: Event, *, subject: str, correlation_id: str | None = None
@@ -92,7 +100,9 @@ class FakeProducer:
         assert key is None or correlation_id
         self.sent.append(event)
         acknowledged: Future[Any] = Future()
-        if self.failures:
+        if self.silent:
+            self._kept_back.append(acknowledged)
+        elif self.failures:
             acknowledged.set_exception(self.failures.pop(0))
         else:
             acknowledged.set_result(None)
