@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.topics import OBJECT_STORE_EVENTS
@@ -20,11 +21,10 @@ from services.intake.sweep import Buckets, UserSweep
 from services.intake.threads import Loops
 from services.intake.top_ups import TopUps
 from services.runtime.admission import BalanceReader, BalanceTable
-from services.runtime.heads import QuickHeads
 from services.runtime.health import HealthServer
 from services.runtime.kafka import create_producer, topic_name
 from services.runtime.logs import configure_logs
-from services.runtime.object_store import ObjectStore, create_client
+from services.runtime.object_store import connect
 from services.runtime.producing import EventProducer
 from services.runtime.settings import AdmissionSettings, KafkaSettings, ObjectStoreSettings, ProcessSettings
 from services.runtime.shutdown import stop_on_signals
@@ -48,12 +48,11 @@ class Intake:
         self._kafka = kafka
         self._buckets = Buckets(store.uploads_bucket, store.results_bucket)
         self._stop = stop
-        self._store = ObjectStore(create_client(store))
-        self._heads = QuickHeads(self._store, store, store.uploads_bucket)
+        self._store = connect(store)
         self._raw_producer = create_producer(kafka, linger_ms=5)
         self._producer = EventProducer(self._raw_producer, kafka, "intake")
         self._requester = UploadRequester(
-            self._heads,
+            partial(self._store.head, store.uploads_bucket),
             self._producer,
             bucket=store.uploads_bucket,
             spread=settings.upload_spread,
@@ -105,7 +104,7 @@ class Intake:
                 close()
             self._requester.close()
             self._producer.close()
-            self._heads.close()
+            self._store.close()
 
     def _start_kafka(self) -> None:
         source = KafkaTopicSource(self._kafka, self._requester, self._raw_producer, self._settings.kafka_batch_max)

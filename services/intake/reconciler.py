@@ -10,13 +10,14 @@ from typing import Protocol
 from schemas.events import SweepReported
 from schemas.identity import is_user_id
 from schemas.topics import SWEEPS
-from services.intake.backoff import delays
 from services.intake.pace import CalledOff, GoOn
+from services.intake.patience import PAUSE_SECONDS_MAX
 from services.intake.recent import RecentRequests
 from services.intake.sweep import Tally, UserSweep
 from services.intake.top_ups import TopUps
 from services.intake.trouble import Trouble
 from services.runtime.admission import BalanceTable
+from services.runtime.backoff import Backoff
 from services.runtime.errors import TransientError
 from services.runtime.producing import EventProducer
 
@@ -92,7 +93,7 @@ class Reconciler:
         """
         self._recent.clear()
         self._top_ups.forget()
-        waits, sweep_at = delays(), self._clock()
+        backoff, sweep_at = Backoff(seconds_max=PAUSE_SECONDS_MAX), self._clock()
         while True:
             go_on()
             if not self._table.complete:
@@ -103,12 +104,12 @@ class Reconciler:
                 if self._clock() >= sweep_at:
                     self._sweep_all(go_on)
                     sweep_at = self._clock() + self._interval_seconds
-                waits = delays()
+                backoff.succeeded()
                 self.problem.over()
                 time.sleep(_IDLE_SECONDS)
             except TransientError as error:
                 _log.warning(self.problem.met(f"the reconciler waits: {error}"))
-                self._sleep(next(waits), go_on)
+                self._sleep(backoff.failed(), go_on)
 
     def _sweep_all(self, go_on: GoOn) -> None:
         """All users, in the order of their names; those topped up meanwhile go first."""
@@ -142,13 +143,13 @@ class Reconciler:
             self._report(started_at, tally)
 
     def _patiently(self, user_id: str, go_on: GoOn) -> Tally:
-        waits = delays()
+        backoff = Backoff(seconds_max=PAUSE_SECONDS_MAX)
         for _ in range(_ATTEMPTS_MAX - 1):
             try:
                 return self._sweep_user(user_id, go_on)
             except TransientError as error:
                 self.problem.met(f"the reconciler waits: {error}")
-                self._sleep(next(waits), go_on)
+                self._sleep(backoff.failed(), go_on)
         return self._sweep_user(user_id, go_on)
 
     def _report(self, started_at: datetime, tally: Tally) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from schemas.events import OcrRequest, Origin
 from schemas.identity import ObjectKey
 from schemas.topics import UPLOADS, upload_key
-from services.intake.backoff import GiveUp, delays, sleep_unless
+from services.intake.patience import PAUSE_SECONDS_MAX, GiveUp, sleep_unless
 from services.intake.trouble import Trouble
 from services.intake.worker import request_for
+from services.runtime.backoff import Backoff
 from services.runtime.errors import StoreUnavailable, TransientError
 from services.runtime.metrics import UPLOADS_REQUESTED
 from services.runtime.object_store import StoredObject
@@ -67,7 +68,7 @@ class UploadRequester:
         Raises:
             GaveUp: `give_up` said so first.
         """
-        waits = delays()
+        backoff = Backoff(seconds_max=PAUSE_SECONDS_MAX)
         open_keys = dict(keys)
         found: list[OcrRequest] = []
         attempts: dict[str, int] = {}
@@ -83,7 +84,7 @@ class UploadRequester:
             except TransientError as error:
                 reason = self.problem.met(str(error))
                 _log.warning("intake waits", extra={"reason": reason, "open_keys": len(open_keys)})
-            if not sleep_unless(give_up, next(waits)):
+            if not sleep_unless(give_up, backoff.failed()):
                 raise GaveUp(reason)
 
     def send(self, request: OcrRequest) -> "Future[Any]":

@@ -13,11 +13,12 @@ from confluent_kafka import Producer
 from schemas.cloudevents import Undecodable
 from schemas.events import Origin
 from schemas.identity import ObjectKey
-from services.intake.backoff import delays, sleep_unless
+from services.intake.patience import PAUSE_SECONDS_MAX, sleep_unless
 from services.intake.requesting import GaveUp, UploadRequester
 from services.intake.settings import IntakeSettings
 from services.intake.trouble import Trouble
 from services.intake.worker import Fate, sort_out
+from services.runtime.backoff import Backoff
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.errors import TransientError
 from services.runtime.metrics import NOTIFICATIONS
@@ -86,16 +87,16 @@ class SqsSource:
         Raises:
             Halt: a run of undecodable notifications.
         """
-        waits = delays()
+        backoff = Backoff(seconds_max=PAUSE_SECONDS_MAX)
         while not stopping():
             tick()
             try:
                 self.take_one_batch(stopping)
-                waits = delays()
+                backoff.succeeded()
             except TransientError as error:
                 # Nothing was deleted: what was received is seen again when its visibility timeout ends.
                 _log.warning("the queue waits", extra={"reason": str(error)})
-                sleep_unless(stopping, next(waits))
+                sleep_unless(stopping, backoff.failed())
 
     def take_one_batch(self, stopping: Callable[[], bool]) -> int:
         """Takes up to ten messages through and returns how many.

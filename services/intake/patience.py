@@ -1,21 +1,14 @@
-"""How long to wait before the next attempt, and who may call the waiting off."""
+"""Waiting, and who may call it off."""
 
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 GiveUp = Callable[[], bool]
 """True when the work in hand need not be finished: time is over, the process stops, somebody else has it now."""
 
+PAUSE_SECONDS_MAX = 10.0
+"""The longest pause between two attempts at a dependency that is away."""
 _POLL_SECONDS = 0.1
-
-
-def delays(first_seconds: float = 0.2, seconds_max: float = 10.0) -> Iterator[float]:
-    """Waits in seconds, doubling up to `seconds_max`, each drawn from its upper half so that replicas spread out."""
-    ceiling = first_seconds
-    while True:
-        yield random.uniform(ceiling / 2, ceiling)
-        ceiling = min(seconds_max, ceiling * 2)
 
 
 def sleep_unless(give_up: GiveUp, seconds: float) -> bool:
