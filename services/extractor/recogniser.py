@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from services.extractor.child import Answer, Broken, EngineFactory, Forget, Judged, Ready, Task, run
+from services.extractor.child import Answer, Broken, EngineFactory, Forget, Judged, Ready, Task, Unreadable, run
 from services.recognition.document import Limits
 from services.runtime.errors import Halt
 from services.runtime.metrics import CHILD_STARTS
@@ -58,12 +58,14 @@ class Recogniser:
         self._bounds = bounds
         self._clock = clock
         self._process: SpawnProcess | None = None
+        self._usage: psutil.Process | None = None
         self._connection: Connection | None = None
         self._task: Task | None = None
         self._ready: Ready | None = None
         self._deadline = 0.0
         self._checked_at = 0.0
         self._documents = 0
+        self._documents_checked = 0
         self._failed_starts = 0
 
     @property
@@ -82,10 +84,11 @@ class Recogniser:
         arguments = (theirs, self._engine_factory, self._limits, os.getpid())
         self._process = _CONTEXT.Process(target=run, args=arguments, name="recogniser", daemon=True)
         self._process.start()
+        self._usage = psutil.Process(self._process.pid)
         theirs.close()
         self._connection = ours
         self._deadline = self._clock() + _START_SECONDS_MAX
-        self._documents = 0
+        self._documents = self._documents_checked = 0
         CHILD_STARTS.labels(reason=reason).inc()
 
     def waitables(self) -> list[Connection]:
@@ -128,8 +131,9 @@ class Recogniser:
 
     def recycle_if_grown(self) -> None:
         """Between documents: replaces a child that read many, or whose memory has grown."""
-        if not self.idle:
+        if not self.idle or self._documents == self._documents_checked:
             return
+        self._documents_checked = self._documents
         if self._documents >= self._bounds.documents_max or self._memory_mb() > self._bounds.memory_mb_recycle:
             self.close()
             self.start("recycled")
@@ -149,7 +153,7 @@ class Recogniser:
             self._ready = message
             return None
         self._task = None
-        if isinstance(message, Judged):
+        if isinstance(message, Judged | Unreadable):
             self._documents += 1
         if isinstance(message, Broken):
             _log.error("the engine failed", extra={"reason": message.reason})
@@ -185,10 +189,10 @@ class Recogniser:
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
     def _memory_mb(self) -> float:
-        if self._process is None or self._process.pid is None:
+        if self._usage is None:
             return 0.0
         try:
-            return float(psutil.Process(self._process.pid).memory_info().rss) / _MEGABYTE
+            return float(self._usage.memory_info().rss) / _MEGABYTE
         except psutil.Error:
             return 0.0
 

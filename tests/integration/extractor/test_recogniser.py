@@ -1,0 +1,134 @@
+"""The recognising child, for real: a process that is given pictures that kill it."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.extractor.child import Broken, Judge, Judged, Open, Opened, PageRead, ReadPage, Task, Unreadable
+from services.extractor.recogniser import ChildBounds, Died, Recogniser
+from services.recognition.document import Limits
+from services.runtime.errors import Halt
+from tests.support.scripted_engine import BREAK, CRASH, HANG, ScriptedEngine, picture
+
+Ask = Callable[[Task], object]
+
+
+def _bounds(**changes: float) -> ChildBounds:
+    values = {"page_seconds_max": 20.0, "memory_mb_max": 2000, "memory_mb_recycle": 2000, "documents_max": 1000}
+    return ChildBounds(**(values | changes))  # type: ignore[arg-type]
+
+
+def _started(bounds: ChildBounds) -> Recogniser:
+    recogniser = Recogniser(ScriptedEngine, Limits(), bounds)
+    recogniser.start()
+    _wait(recogniser, lambda: recogniser.idle)
+    return recogniser
+
+
+def _wait(recogniser: Recogniser, until: Callable[[], bool]) -> object:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = recogniser.collect()
+        if answer is not None or until():
+            return answer
+        time.sleep(0.005)
+    raise AssertionError("no answer")
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Iterator[Recogniser]:
+    started = _started(_bounds(page_seconds_max=3.0))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def ask(recogniser: Recogniser) -> Ask:
+    def call(task: Task) -> object:
+        _wait(recogniser, lambda: recogniser.idle)
+        recogniser.submit(task)
+        return _wait(recogniser, lambda: False)
+
+    return call
+
+
+def _file(tmp_path: Path, body: bytes) -> Path:
+    path = tmp_path / "object"
+    path.write_bytes(body)
+    return path
+
+
+def test_a_document_is_opened_read_and_judged(ask: Ask, tmp_path: Path) -> None:
+    path = _file(tmp_path, picture(words=2, pages=2))
+    assert ask(Open(path)) == Opened("image/tiff", (1, 1))
+    page = ask(ReadPage(path, 1))
+    assert isinstance(page, PageRead)
+    assert page.text == "word1 word2"
+    assert page.layout["number"] == 2
+    text = "This is a sentence that is long enough to tell its language."
+    assert ask(Judge(path, text)) == Judged("en", 12)
+
+
+def test_what_cannot_be_read_is_told_by_its_code(ask: Ask, tmp_path: Path) -> None:
+    answer = ask(Open(_file(tmp_path, b"text")))
+    assert isinstance(answer, Unreadable)
+    assert answer.code == "unsupported_media_type"
+
+
+def test_an_engine_that_fails_is_no_fault_of_the_document(ask: Ask, tmp_path: Path) -> None:
+    path = _file(tmp_path, picture(script=BREAK))
+    ask(Open(path))
+    assert isinstance(ask(ReadPage(path, 0)), Broken)
+
+
+def test_a_crash_is_told_and_the_next_child_opens_the_file_anew(ask: Ask, tmp_path: Path) -> None:
+    path = _file(tmp_path, picture(script=CRASH))
+    ask(Open(path))
+    assert ask(ReadPage(path, 0)) == Died("signal 11")
+    path.write_bytes(picture(words=1))
+    assert isinstance(ask(ReadPage(path, 0)), PageRead)
+
+
+def test_a_page_that_takes_too_long_ends_the_child(ask: Ask, tmp_path: Path) -> None:
+    path = _file(tmp_path, picture(script=HANG))
+    ask(Open(path))
+    assert ask(ReadPage(path, 0)) == Died("a page took longer than allowed")
+
+
+def test_a_child_that_takes_too_much_memory_is_ended_early(tmp_path: Path) -> None:
+    recogniser = _started(_bounds(memory_mb_max=10))
+    try:
+        path = _file(tmp_path, picture(script=HANG))
+        recogniser.submit(ReadPage(path, 0))
+        assert _wait(recogniser, lambda: False) == Died("it used more than 10 MB")
+    finally:
+        recogniser.close()
+
+
+def test_a_child_that_read_enough_is_replaced_between_documents(tmp_path: Path) -> None:
+    recogniser = _started(_bounds(documents_max=1))
+    try:
+        recogniser.submit(Judge(tmp_path / "none", "text"))
+        assert isinstance(_wait(recogniser, lambda: False), Judged)
+        recogniser.recycle_if_grown()
+        assert not recogniser.idle
+        _wait(recogniser, lambda: recogniser.idle)
+    finally:
+        recogniser.close()
+
+
+def test_models_that_cannot_be_loaded_halt() -> None:
+    recogniser = Recogniser(_NoEngine, Limits(), _bounds())
+    recogniser.start()
+    try:
+        with pytest.raises(Halt, match="cannot be started"):
+            _wait(recogniser, lambda: False)
+    finally:
+        recogniser.close()
+
+
+class _NoEngine(ScriptedEngine):
+    def __init__(self) -> None:
+        raise FileNotFoundError("no weights")
