@@ -68,7 +68,7 @@ class VersityGateway:
 
 def gateway_arguments(port: int, bootstrap_servers: str | None, event_topic: str | None) -> list[str]:
     """The gateway's global options; with a topic it notifies Kafka, where that topic must exist already."""
-    arguments = ["--port", f"{LOOPBACK}:{port}", "--region", REGION, "--quiet"]
+    arguments = ["--port", f"{LOOPBACK}:{port}", "--region", REGION, "--keep-alive", "--quiet"]
     if bootstrap_servers is not None and event_topic is not None:
         arguments += ["--event-kafka-url", bootstrap_servers, "--event-kafka-topic", event_topic]
     return arguments
