@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -29,6 +30,11 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
         app.include_router(router)
     install_error_handlers(app, settings.retry_after_seconds)
     app.add_middleware(AroundEveryRequest, body_bytes_max=settings.body_bytes_max)
-    document = openapi_of(app)
-    app.openapi = lambda: document  # type: ignore[method-assign]
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi_of(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
     return app

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from services.api.errors import ApiError
-from services.api.keys import ApiKey, ApiKeys, Scope, hash_key, looks_like_key
+from services.api.keys import ApiKey, Scope, hash_key, looks_like_key
 
 _CACHED_MAX = 10_000
 
@@ -22,12 +23,19 @@ class Caller:
     scopes: frozenset[Scope]
 
 
+class KeyFinder(Protocol):
+    """Where keys are looked up: see `services.api.keys.ApiKeys`."""
+
+    def find(self, text: str) -> ApiKey | None:
+        """The key of this text, valid or not."""
+
+
 class Authenticator:
     """Turns the text of a key into its caller. Valid keys are remembered, by hash, for some seconds."""
 
     def __init__(
         self,
-        keys: ApiKeys,
+        keys: KeyFinder,
         executor: Executor,
         cache_seconds: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
-from schemas.base import Timestamp, WireModel
+from schemas.base import INTEGER_MAX, Timestamp, WireModel
 from schemas.document import Document
 from schemas.events import ResultCompleted
 
@@ -136,7 +136,7 @@ class UploadRequest(WireModel):
 
     filename: Annotated[StrictStr, StringConstraints(min_length=1, max_length=1024)]
     content_type: Annotated[StrictStr, StringConstraints(min_length=1, max_length=255)]
-    size: StrictInt = Field(ge=1, description="Bytes.")
+    size: StrictInt = Field(ge=1, le=INTEGER_MAX, description="Bytes.")
 
 
 class UploadTicket(WireModel):

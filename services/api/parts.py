@@ -48,8 +48,9 @@ _header = APIKeyHeader(
 )
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     """A dependency: the parts of the application that serves this request."""
+    # Asynchronous although it awaits nothing: the framework runs plain functions in threads.
     parts: Parts = request.app.state.parts
     return parts
 

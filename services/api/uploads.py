@@ -55,21 +55,38 @@ def sanitised_filename(filename: str, default_extension: str) -> str:
     return f"{stem}.{extension}"
 
 
+SignPut = Callable[[str, str, int], str]
+"""From key, type and size in bytes to a URL that takes a PUT of just that."""
+
+
+def put_signer(client: "S3Client", bucket: str, seconds: int) -> SignPut:
+    """Signs with V4. Asks nobody, so that it costs no round trip."""
+
+    def sign(key: str, content_type: str, size_bytes: int) -> str:
+        return client.generate_presigned_url(
+            "put_object",
+            # What is named here is signed: the store refuses a PUT that says something else.
+            Params={"Bucket": bucket, "Key": key, "ContentType": content_type, "ContentLength": size_bytes},
+            ExpiresIn=seconds,
+            HttpMethod="PUT",
+        )
+
+    return sign
+
+
 class Uploads:
-    """Signs uploads into one bucket; asks nobody, so that it costs no round trip."""
+    """Hands out presigned uploads."""
 
     def __init__(
         self,
-        client: "S3Client",
-        bucket: str,
+        sign: SignPut,
         *,
         bytes_max: int,
         presign_seconds: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random_part: Callable[[], str] = lambda: secrets.token_hex(_RANDOM_BYTES),
     ) -> None:
-        self._client = client
-        self._bucket = bucket
+        self._sign = sign
         self._bytes_max = bytes_max
         self._presign_seconds = presign_seconds
         self._now = now
@@ -88,18 +105,10 @@ class Uploads:
         if request.size > self._bytes_max:
             raise ApiError("file_too_large", f"The file has {request.size} bytes, at most {self._bytes_max} are read")
         key = str(object_key(user_id, request.filename, content_type, self._random_part()))
-        expires_at = self._now() + timedelta(seconds=self._presign_seconds)
-        url = self._client.generate_presigned_url(
-            "put_object",
-            # What is named here is signed: the store refuses a PUT that says something else.
-            Params={"Bucket": self._bucket, "Key": key, "ContentType": content_type, "ContentLength": request.size},
-            ExpiresIn=self._presign_seconds,
-            HttpMethod="PUT",
-        )
         return UploadTicket(
             key=key,
-            upload_url=url,
+            upload_url=self._sign(key, content_type, request.size),
             headers={"Content-Type": content_type, "Content-Length": str(request.size)},
-            expires_at=expires_at,
+            expires_at=self._now() + timedelta(seconds=self._presign_seconds),
             max_bytes=self._bytes_max,
         )

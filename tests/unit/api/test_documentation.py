@@ -1,0 +1,79 @@
+"""OpenAPI says all of it."""
+
+from typing import Any
+
+import pytest
+
+from services.api.errors import ERRORS
+from tests.unit.api.fakes import FakeWorld, app
+
+DOCUMENT: dict[str, Any] = app(FakeWorld()).openapi()
+OPERATIONS = [
+    (f"{method.upper()} {path}", operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+WITH_KEY = [(name, operation) for name, operation in OPERATIONS if "/api/" in name]
+
+
+def codes(operation: dict[str, Any], status: str) -> set[str]:
+    return set(operation["responses"][status]["content"]["application/json"]["examples"])
+
+
+def test_the_endpoints_are_those_of_the_contract() -> None:
+    assert {name for name, _ in OPERATIONS} == {
+        "POST /api/ocr/process",
+        "GET /api/ocr/results/{id}",
+        "POST /api/files/upload",
+        "GET /api/tokens/balance",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+    }
+
+
+def test_the_post_documents_every_answer() -> None:
+    process = dict(OPERATIONS)["POST /api/ocr/process"]
+    statuses = {"200", "202", "400", "401", "402", "403", "404", "409", "410", "413", "415", "422", "500", "503", "504"}
+    assert set(process["responses"]) == statuses
+    assert codes(process, "400") == {"invalid_request", "invalid_key"}
+    assert codes(process, "503") == {"overloaded", "unavailable"}
+    assert "Location" in process["responses"]["202"]["headers"]
+    assert {"Location", "Retry-After"} <= set(process["responses"]["504"]["headers"])
+
+
+@pytest.mark.parametrize(("name", "operation"), WITH_KEY)
+def test_everything_that_needs_a_key_says_so_and_documents_its_refusals(name: str, operation: dict[str, Any]) -> None:
+    assert operation["security"] == [{"ApiKey": []}], name
+    assert {"400", "401", "403", "500", "503"} <= set(operation["responses"])
+
+
+@pytest.mark.parametrize(("name", "operation"), OPERATIONS)
+def test_every_error_has_the_one_shape_and_an_example_of_each_code(name: str, operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        assert answer["description"], (name, status)
+        assert "X-Request-Id" in answer["headers"]
+        if int(status) < 400:
+            continue
+        content = answer["content"]["application/json"]
+        assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
+        for code, example in content["examples"].items():
+            assert ERRORS[code].status == int(status)
+            assert set(example["value"]) == {"error", "code", "requestId"}
+
+
+def test_bodies_have_examples_and_the_frameworks_own_errors_are_gone() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert not any("Validation" in name for name in schemas)
+    for name in ("ProcessRequest", "OcrResult", "UploadRequest", "UploadTicket", "Balance", "AcceptedResult"):
+        assert schemas[name]["examples"], name
+    assert set(schemas["OcrResult"]["required"]) == {
+        "id",
+        "text",
+        "key",
+        "fileUrl",
+        "createdAt",
+        "wordCount",
+        "tokensUsed",
+        "language",
+    }
