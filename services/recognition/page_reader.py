@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recognition.detection import find_words
-from services.recognition.engine import FoundWord, PageWords
+from services.recognition.engine import PageWords
 from services.recognition.frame import straighten
 from services.recognition.letters import Letters, measure_letters
+from services.recognition.merged_words import part_words
 from services.recognition.networks import Networks
 from services.recognition.reading import read_crops
 
@@ -47,9 +48,10 @@ class PageReader:
         boxes = regions.boxes + np.array((left, top, left, top), dtype=np.float32)
         readings = read_crops(grey, boxes, self._networks)
         return tuple(
-            FoundWord(reading.text, reading.confidence, (x0, y0, x1, y1))
+            word
             for reading, (x0, y0, x1, y1) in zip(readings, boxes.tolist(), strict=True)
-            if reading.text and reading.confidence >= _CONFIDENCE_MIN
+            if reading.confidence >= _CONFIDENCE_MIN
+            for word in part_words(reading, (x0, y0, x1, y1))
         )
 
 

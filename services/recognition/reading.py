@@ -14,7 +14,7 @@ from services.recognition.networks import CROP_HEIGHT, Networks
 # Widths that crops are padded to: one long word does not make all the others as expensive.
 _BUCKET_STEP = 32
 _WIDTH_MIN = 64
-_WIDTH_MAX = 1024
+CROP_WIDTH_MAX = 1024
 _BATCH_PIXELS = 128 * 64 * CROP_HEIGHT
 
 # Above this reduction a bilinear look-up would miss pixels.
@@ -23,10 +23,15 @@ _AREA_REDUCTION_MIN = 1.5
 
 @dataclass(frozen=True)
 class Reading:
-    """What the recogniser made of one crop; `confidence` is from 0 to 1."""
+    """What the recogniser made of one crop.
+
+    `text` may hold spaces: the detector merges neighbours. `confidence` is from 0 to 1. `steps` are the time
+    steps in which the letters of `text` begin.
+    """
 
     text: str
     confidence: float
+    steps: tuple[int, ...] = ()
 
 
 def read_crops(grey: NDArray[np.uint8], boxes: NDArray[np.float32], networks: Networks) -> list[Reading]:
@@ -48,7 +53,7 @@ def _crop(grey: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8
     x1, y1 = np.ceil(box[2:]).astype(int)
     patch = grey[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
     height, width = patch.shape
-    scaled_width = min(_WIDTH_MAX, max(1, round(width * CROP_HEIGHT / height)))
+    scaled_width = min(CROP_WIDTH_MAX, max(1, round(width * CROP_HEIGHT / height)))
     reducing = height > _AREA_REDUCTION_MIN * CROP_HEIGHT
     interpolation = cv2.INTER_AREA if reducing else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(patch, (scaled_width, CROP_HEIGHT), interpolation=interpolation), np.uint8)
@@ -78,5 +83,6 @@ def decode(logits: NDArray[np.float32], vocabulary: str) -> list[Reading]:
     readings = []
     for classes, confident, start in zip(best, probabilities, starts, strict=True):
         text = "".join(vocabulary[index] for index in classes[start])
-        readings.append(Reading(text, float(confident[start].mean()) if text else 0.0))
+        steps = tuple(np.flatnonzero(start).tolist())
+        readings.append(Reading(text, float(confident[start].mean()) if text else 0.0, steps))
     return readings
