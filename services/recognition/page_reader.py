@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recognition.detection import find_words
-from services.recognition.engine import PageWords
+from services.recognition.engine import FoundWord, PageWords
 from services.recognition.frame import straighten
 from services.recognition.letters import Letters, measure_letters
 from services.recognition.merged_words import part_words
