@@ -13,16 +13,16 @@ from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine, func, select
 
 from schemas.cloudevents import Headers, decode, encode
-from schemas.events import Event
+from schemas.events import BalanceChanged, Event, LedgerHeartbeat
 from schemas.topics import BALANCES, ENTRIES, UPLOADS, USAGE, Topic
 from services.ledger.book import Batch, post_batch
-from services.ledger.consumer import UsageConsumer
+from services.ledger.consumer import Locate, UsageConsumer
 from services.ledger.ends import Ends
 from services.ledger.heartbeat import Heartbeats
 from services.ledger.places import Places
 from services.ledger.posting import Outcome, user_account
 from services.ledger.publisher import Publisher
-from services.ledger.tables import accounts, entries
+from services.ledger.tables import accounts, entries, outbox
 from services.ledger.worker import Worker
 from services.runtime import groups
 from services.runtime.admission import BalanceReader, BalanceTable
@@ -101,6 +101,21 @@ class Wire:
         finally:
             consumer.close()
 
+    def balances(self) -> dict[str, int]:
+        """The balance of the highest version of every user, as a reader sees it."""
+        latest: dict[str, BalanceChanged] = {}
+        for event in self.events(BALANCES):
+            if isinstance(event, BalanceChanged):
+                known = latest.get(event.user_id)
+                if known is None or event.version > known.version:
+                    latest[event.user_id] = event
+        return {user: event.balance for user, event in latest.items()}
+
+    def heartbeats(self, partition: int | None = None) -> list[LedgerHeartbeat]:
+        """The heartbeats so far, of one partition if it is given."""
+        beats = [event for event in self.events(BALANCES) if isinstance(event, LedgerHeartbeat)]
+        return [beat for beat in beats if partition is None or beat.partition == partition]
+
     def events(self, topic: Topic) -> list[Event]:
         """Every event of a topic."""
         return [decode(each.headers(), each.value()).data for each in self.records(topic_name(self.kafka, topic))]
@@ -124,6 +139,7 @@ def running(
     engine: Engine,
     *,
     post: Callable[[Batch, datetime], Outcome] | None = None,
+    locate: Locate | None = None,
     heartbeat_seconds: float = 0.5,
     batch_records_max: int = 500,
 ) -> Iterator[Ledger]:
@@ -134,7 +150,8 @@ def running(
     producer = EventProducer(raw_producer, kafka, "ledger")
     ends = Ends(AdminClient(common_config(kafka)), topic)
     config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", prompt=True)
-    consumer = UsageConsumer(create_consumer(config | {"enable.partition.eof": True}), topic, Places(engine, ends))
+    raw_consumer = create_consumer(config | {"enable.partition.eof": True})
+    consumer = UsageConsumer(raw_consumer, topic, locate or Places(engine, ends))
     balances = BalanceReader(kafka, BalanceTable(60))
     publisher = Publisher(
         engine,
@@ -177,10 +194,30 @@ def running(
         producer.close()
 
 
+@contextmanager
+def in_background(run: Callable[[threading.Event], bool]) -> Iterator[None]:
+    """Runs a whole ledger in a thread until the block ends; it must end well."""
+    stop, well = threading.Event(), list[bool]()
+    thread = threading.Thread(target=lambda: well.append(run(stop)))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+    assert well == [True]
+
+
 def balance(engine: Engine, user_id: str) -> int | None:
     """A user's balance in SQL."""
     with reading(engine) as connection:
         return connection.scalar(select(accounts.c.balance).where(accounts.c.id == user_account(user_id)))
+
+
+def outbox_count(engine: Engine) -> int:
+    """How many rows wait to be published."""
+    with reading(engine) as connection:
+        return connection.scalar(select(func.count()).select_from(outbox)) or 0
 
 
 def entry_count(engine: Engine) -> int:
