@@ -49,6 +49,7 @@ up: install ## Run the embedded stack and every service until Ctrl-C
 
 .PHONY: test lint format parts
 test: install-dev ## Run all tests, on real Kafka, S3 and PostgreSQL where they can be had
+	@$(BIN)/python -m tests.support.downloads > /dev/null || test -z "$${OCR_REQUIRE_REAL_PARTS:-}"
 	$(BIN)/python -m pytest $(TESTS)
 
 lint: install-dev ## Check style, types and layers
@@ -66,9 +67,7 @@ parts: install-dev ## Download the real parts that the tests run against
 
 .PHONY: bench
 bench: install-dev ## Measure speed and memory, and print the figures with the machine
-	@for each in $$(grep -l '^if __name__ == "__main__"' benchmarks/*.py); do \
-		echo "--- $$each"; $(BIN)/python -m benchmarks.$$(basename $$each .py); \
-	done
+	$(BIN)/python -m benchmarks
 
 # --- Maintaining ------------------------------------------------------------------------------------------------
 

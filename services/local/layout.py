@@ -49,6 +49,11 @@ class Layout:
         """The local user and API key, readable by the owner alone."""
         return self.root / "credentials.json"
 
+    def set_logs_aside(self) -> None:
+        """Begins new log files; those of the run before stay beside them, those before that go."""
+        for log in self.logs.glob("*.log"):
+            log.replace(log.with_suffix(".log.before"))
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the directory for this process; the kernel lets go of it when the process ends.

@@ -63,6 +63,7 @@ class Stack:
             StoppedWhileStarting: the stop event was set meanwhile.
             ProcessNotReadyError: a part or a service did not get ready; its log is in the message.
         """
+        self.layout.set_logs_aside()
         shutil.rmtree(self.layout.spool, ignore_errors=True)
         self.layout.spool.mkdir(parents=True)
         with self._step("object store"):
