@@ -21,6 +21,7 @@ from services.runtime.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
+_GATHER_SECONDS = 0.01
 _UNPAUSED_SECONDS = 5.0
 _DEAD_LETTER_SECONDS = 10.0
 _SOURCE = "kafka"
@@ -60,11 +61,18 @@ class KafkaTopicSource:
                 )
                 while not stopping():
                     tick()
-                    messages = self._good(consumer.consume(self._batch_max, _POLL_SECONDS))
+                    messages = self._good(self._next_batch(consumer))
                     if messages:
                         self._work(consumer, worker, messages, stopping, tick)
             finally:
                 consumer.close()
+
+    def _next_batch(self, consumer: Consumer) -> list[Message]:
+        """What is there, as soon as something is: a whole batch under load, a single record at rest."""
+        first = consumer.poll(_POLL_SECONDS)
+        if first is None:
+            return []
+        return [first, *consumer.consume(self._batch_max - 1, _GATHER_SECONDS)] if self._batch_max > 1 else [first]
 
     def _work(
         self,

@@ -68,5 +68,5 @@ class Leadership:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if partitions:
             self._owned.clear()
-            _log.info("another replica reconciles")
+            _log.info("this replica reconciles no longer")
         consumer.incremental_unassign(partitions)

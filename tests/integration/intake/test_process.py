@@ -94,7 +94,7 @@ def test_a_broker_that_was_away_is_met_again(stage: Stage, requests: Topics, kaf
     kafka.start()
     notify(stage, "ocr/alice/after.png")
 
-    wait_for(lambda: "ocr/alice/after.png" in requested(requests), "the second upload is requested", 40.0)
+    wait_for(lambda: "ocr/alice/after.png" in requested(requests), "the second upload is requested", 60.0)
     wait_for(intake.ready, "intake is ready again", 40.0)
     assert intake.exit_status is None
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -181,6 +184,26 @@ def test_the_messages_of_a_batch_that_mean_the_same_object_are_one_request(
 
     # A store of several servers may hand the ten out in several batches: one request each at most.
     assert 1 <= len(uploads.keys(10, 3.0)) < 10
+
+
+def test_a_queue_is_provisioned_by_command(sqs_store: ObjectStorePart, make_store_settings: MakeStoreSettings) -> None:
+    settings = make_store_settings(sqs_store)
+    name = f"{settings.uploads_bucket}-by-command"
+    keys = {"ACCESS_KEY": sqs_store.access_key, "SECRET_KEY": sqs_store.secret_key}
+    environment = os.environ | {
+        "OCR_S3_ENDPOINT_URL": sqs_store.endpoint_url,
+        "OCR_S3_UPLOADS_BUCKET": settings.uploads_bucket,
+        "OCR_INTAKE_SQS_ENDPOINT_URL": sqs_store.endpoint_url,
+        **{f"OCR_S3_{key}": value for key, value in keys.items()},
+        **{f"OCR_INTAKE_SQS_{key}": value for key, value in keys.items()},
+    }
+    command = [sys.executable, "-m", "services.cli", "provision", "--no-topics", "--no-buckets", "--queue", name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+
+    url = sqs_store.sqs().get_queue_url(QueueName=name)["QueueUrl"]
+    assert f"queue {url}" in done.stdout
+    found = sqs_store.s3().get_bucket_notification_configuration(Bucket=settings.uploads_bucket)
+    assert [configuration["Id"] for configuration in found["QueueConfigurations"]] == [NOTIFICATION_ID]
 
 
 def test_the_wiring_is_idempotent_and_keeps_what_others_set_up(queue: Queue) -> None:
