@@ -127,6 +127,7 @@ class ImageDocument(Document):
             )
 
     def _shown_size(self) -> tuple[int, int]:
+        """Size of the current frame as it is shown, from its header."""
         width, height = self._image.size
         # Pillow's TIFF reader turns the page itself and gives its size as shown.
         if self.media_type != "image/tiff" and self._exif_orientation() in _ORIENTATIONS_TURNED_SIDEWAYS:
@@ -134,6 +135,8 @@ class ImageDocument(Document):
         return width, height
 
     def _exif_orientation(self) -> int:
+        if self.media_type == "image/png" and "exif" not in self._image.info:
+            return 1  # Pillow would decode the page to look for EXIF behind it
         try:
             return int(self._image.getexif().get(ExifTags.Base.Orientation, 1))
         except _DECODER_ERRORS:
