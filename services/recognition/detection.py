@@ -25,20 +25,33 @@ _BLACK = 0
 
 @dataclass(frozen=True)
 class Regions:
-    """Words found on a page, in pixels of that page.
+    """Words found on a page.
 
-    boxes: N x 4 (x0, y0, x1, y1), with the margin that the recogniser was trained with.
-    cores: N x 5, the least rectangle around each word without margin: centre x, y, long side, short side,
-        angle of the long side in degrees, clockwise, from -90 to 90.
+    boxes: N x 4 (x0, y0, x1, y1) in pixels of that page, with the margin that the recogniser was trained with.
     scores: N, the mean probability of text inside.
     """
 
     boxes: NDArray[np.float32]
-    cores: NDArray[np.float32]
     scores: NDArray[np.float32]
+
+    @classmethod
+    def none(cls) -> Regions:
+        return cls(np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32))
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def longest_indices(self, count: int) -> NDArray[np.intp]:
+        """Which are the `count` boxes that are longest for their height."""
+        sides = np.maximum(1.0, self.boxes[:, 2:] - self.boxes[:, :2])
+        return np.argsort(-sides[:, 0] / sides[:, 1], kind="stable")[:count]
+
+    def longest(self, count: int) -> Regions:
+        chosen = self.longest_indices(count)
+        return Regions(self.boxes[chosen], self.scores[chosen])
+
+    def moved(self, x: int, y: int) -> Regions:
+        return Regions(self.boxes + np.array((x, y, x, y), dtype=np.float32), self.scores)
 
 
 def find_words(grey: NDArray[np.uint8], scale: float, networks: Networks) -> Regions:
@@ -101,9 +114,8 @@ def _regions(probabilities: NDArray[np.float32]) -> Regions:
     bitmap = (probabilities >= _PIXEL_PROBABILITY_MIN).astype(np.uint8)
     bitmap = np.asarray(cv2.morphologyEx(bitmap, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), dtype=np.uint8)
     contours, _ = cv2.findContours(bitmap, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    boxes, cores, scores = [], [], []
-    for contour in contours:
-        x, y, width, height = cv2.boundingRect(contour)
+    boxes, scores = [], []
+    for x, y, width, height in map(cv2.boundingRect, contours):
         if min(width, height) < _REGION_SIDE_PIXELS_MIN:
             continue
         score = float(probabilities[y : y + height, x : x + width].mean())
@@ -112,20 +124,8 @@ def _regions(probabilities: NDArray[np.float32]) -> Regions:
         # The network marks words shrunk; growing a rectangle by this distance undoes it.
         margin = width * height * _UNCLIP_RATIO / (2 * (width + height))
         boxes.append((x - margin, y - margin, x + width + margin, y + height + margin))
-        cores.append(_core(np.asarray(contour, dtype=np.int32)))
         scores.append(score)
-    return Regions(
-        np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        np.array(cores, dtype=np.float32).reshape(-1, 5),
-        np.array(scores, dtype=np.float32),
-    )
-
-
-def _core(contour: NDArray[np.int32]) -> tuple[float, float, float, float, float]:
-    (x, y), (width, height), angle = cv2.minAreaRect(contour)
-    if width < height:
-        width, height, angle = height, width, angle - 90
-    return x, y, width, height, (angle + 90) % 180 - 90
+    return Regions(np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(scores, dtype=np.float32))
 
 
 def _scaled_back(regions: Regions, size: tuple[int, int], page_size: tuple[int, int]) -> Regions:
@@ -134,7 +134,4 @@ def _scaled_back(regions: Regions, size: tuple[int, int], page_size: tuple[int, 
     boxes = regions.boxes * np.concatenate((factors, factors))
     boxes[:, 0::2] = boxes[:, 0::2].clip(0, page_size[0])
     boxes[:, 1::2] = boxes[:, 1::2].clip(0, page_size[1])
-    cores = regions.cores.copy()
-    cores[:, 0:2] *= factors
-    cores[:, 2:4] *= float(factors.mean())
-    return Regions(boxes, cores, regions.scores)
+    return Regions(boxes, regions.scores)

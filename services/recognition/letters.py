@@ -7,6 +7,7 @@ of a page's side says little about its letters, the strokes on it do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, sqrt
 
 import cv2
@@ -16,51 +17,80 @@ from numpy.typing import NDArray
 # Measuring needs no more than this: a larger page is measured at a fraction.
 _MEASURED_PIXELS_MAX = 6_000_000
 
-# A stroke is darker (or, on dark paper, lighter) than its surroundings by this much.
-_CONTRAST_MIN = 15
+# A stroke is darker (or, on dark paper, lighter) than its surroundings by this much, and by this many
+# deviations of the paper's grain.
+_CONTRAST_MIN = 12
+_CONTRAST_TO_GRAIN = 5.0
 _SURROUNDINGS_PIXELS = 41
+_GRAIN_SAMPLE_STEP = 4
+_DEVIATIONS_PER_MEDIAN = 1.4826  # of a normal distribution
 
 # What may be a letter: neither dust nor line nor picture.
 _HEIGHT_MIN = 5
 _HEIGHT_SHARE_MAX = 0.25
 _WIDTH_TO_HEIGHT = (0.1, 6.0)
-_LETTERS_MIN = 4
+_LETTERS_MIN = 3
 
 
 @dataclass(frozen=True)
 class Letters:
-    """What a page's letter-like shapes measure, in pixels of the page.
+    """The letter-like shapes on a page.
 
-    height: of the typical letter (between the heights of an x and of a capital).
-    box: x0, y0, x1, y1 around all of them.
+    shapes: N x 4 (x, y, width, height), in pixels of the page, N at least one.
     """
 
-    height: float
-    box: tuple[int, int, int, int]
+    shapes: NDArray[np.float32]
+
+    @cached_property
+    def height(self) -> float:
+        """Height in pixels of the typical letter: between the heights of an x and of a capital.
+
+        It is the median weighted by height, since dots and specks are many, but short.
+        """
+        heights = np.sort(self.shapes[:, 3])
+        weights = np.cumsum(heights)
+        return float(heights[np.searchsorted(weights, weights[-1] / 2)])
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 around all of them."""
+        x, y, width, height = self.shapes.T
+        return int(x.min()), int(y.min()), ceil((x + width).max()), ceil((y + height).max())
 
 
 def measure_letters(grey: NDArray[np.uint8]) -> Letters | None:
-    """Measure the letters on a grey page; None where nothing on it looks like letters."""
+    """The letters on a grey page (height x width); None where nothing on it looks like letters."""
     factor = max(1, ceil(sqrt(grey.size / _MEASURED_PIXELS_MAX)))
     if factor > 1:
         size = max(1, grey.shape[1] // factor), max(1, grey.shape[0] // factor)
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    shapes = max(_letter_shapes(grey), _letter_shapes(255 - grey), key=len)
+    smooth = np.asarray(cv2.GaussianBlur(grey, (3, 3), 0), dtype=np.uint8)
+    if _is_light_on_dark(smooth):
+        smooth = 255 - smooth
+    shapes = _dark_shapes(smooth, max(_CONTRAST_MIN, _CONTRAST_TO_GRAIN * _grain(smooth)))
     if len(shapes) < _LETTERS_MIN:
         return None
-    heights = np.sort(shapes[:, 3])
-    # The median of heights weighted by height: dots and specks are many, but short.
-    weights = np.cumsum(heights)
-    height = float(heights[np.searchsorted(weights, weights[-1] / 2)])
-    x0, y0 = shapes[:, 0].min(), shapes[:, 1].min()
-    x1, y1 = (shapes[:, 0] + shapes[:, 2]).max(), (shapes[:, 1] + shapes[:, 3]).max()
-    return Letters(height * factor, (x0 * factor, y0 * factor, x1 * factor, y1 * factor))
+    return Letters(shapes.astype(np.float32) * factor)
 
 
-def _letter_shapes(grey: NDArray[np.uint8]) -> NDArray[np.int32]:
+def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
+    """Most of a page is paper: is that nearer to the darkest or to the lightest on it?"""
+    sample = grey[::_GRAIN_SAMPLE_STEP, ::_GRAIN_SAMPLE_STEP]
+    darkest, paper, lightest = np.percentile(sample, (1, 50, 99))
+    return bool(paper - darkest < lightest - paper)
+
+
+def _grain(grey: NDArray[np.uint8]) -> float:
+    """Standard deviation of what changes from pixel to pixel where there is no ink: half a page at least."""
+    blurred = cv2.GaussianBlur(grey, (7, 7), 0)
+    differences = cv2.absdiff(grey, blurred)[::_GRAIN_SAMPLE_STEP, ::_GRAIN_SAMPLE_STEP]
+    return float(np.median(differences)) * _DEVIATIONS_PER_MEDIAN
+
+
+def _dark_shapes(grey: NDArray[np.uint8], contrast: float) -> NDArray[np.int32]:
     """x, y, width, height of each connected dark shape that may be a letter: N x 4."""
     ink = cv2.adaptiveThreshold(
-        grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, _SURROUNDINGS_PIXELS, _CONTRAST_MIN
+        grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, _SURROUNDINGS_PIXELS, contrast
     )
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     shapes = np.asarray(stats[1:, :4], dtype=np.int32)
