@@ -65,6 +65,10 @@ format: install-dev ## Let ruff rewrite what it can
 parts: install-dev ## Download the real parts that the tests run against
 	$(BIN)/python -m tests.support.downloads
 
+.PHONY: images
+images: ## Build the image of every service, where a container engine runs
+	@deploy/build_images.sh
+
 .PHONY: bench
 bench: install-dev ## Measure speed and memory, and print the figures with the machine
 	$(BIN)/python -m benchmarks

@@ -32,6 +32,29 @@ for candidate in docker podman; do
 done
 [ -n "$engine" ] || skip "neither docker nor podman has an engine that runs here"
 
+# The default of an ARG of the Dockerfile.
+default_of() {
+  sed -n "s/^ARG $1=//p" deploy/Dockerfile
+}
+
+have() {
+  "$engine" image inspect "$1" >/dev/null 2>&1 || timeout 120 "$engine" pull --quiet "$1" >/dev/null 2>&1
+}
+
+base_image=${BASE_IMAGE:-$(default_of BASE_IMAGE)}
+have "$base_image" || skip "$engine runs, but the base image $base_image cannot be pulled here"
+
+store_image=${OBJECT_STORE_IMAGE:-$(default_of OBJECT_STORE_IMAGE)}
+if [[ " ${targets[*]} " == *" object-store "* ]] && ! have "$store_image"; then
+  [ "${REQUIRE_IMAGES:-0}" != 1 ] || { echo "$store_image cannot be pulled" >&2; exit 1; }
+  printf '\n*** SKIPPED: object-store: %s cannot be pulled here\n' "$store_image" >&2
+  remaining=()
+  for target in "${targets[@]}"; do
+    [ "$target" = object-store ] || remaining+=("$target")
+  done
+  targets=("${remaining[@]}")
+fi
+
 options=(--file deploy/Dockerfile)
 [ -z "${BASE_IMAGE:-}" ] || options+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
 [ -z "${OBJECT_STORE_IMAGE:-}" ] || options+=(--build-arg "OBJECT_STORE_IMAGE=$OBJECT_STORE_IMAGE")
