@@ -23,6 +23,7 @@ from tests.support.kafka import CLUSTER_ID, broker_settings
 from tests.support.object_store import gateway_arguments, lists_buckets
 from tests.support.parts import REGION, DatabasePart, KafkaPart, ObjectStorePart
 from tests.support.postgres import answers_query
+from tests.support.starting import Started
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 VERSITYGW_IMAGE = f"versity/versitygw:{VERSITYGW_VERSION}"
@@ -91,21 +92,23 @@ class ContainerPart:
             time.sleep(_PROBE_INTERVAL_SECONDS)
 
 
-def run_kafka_container() -> tuple[KafkaPart, ContainerPart]:
+def run_kafka_container() -> Started[KafkaPart]:
     """Apache Kafka's own image with the settings that the broker from jars has."""
+    _require_engine()
     bootstrap_servers = f"{LOOPBACK}:{free_port()}"
     container = DockerContainer(KAFKA_IMAGE).with_env("CLUSTER_ID", CLUSTER_ID)
     for name, value in broker_settings(bootstrap_servers, "/tmp/kafka-data").items():
         container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
     part = ContainerPart(container, lambda: answers_metadata(bootstrap_servers))
     part.run()
-    return KafkaPart(bootstrap_servers, "container", f"the container {KAFKA_IMAGE}", part), part
+    return Started(KafkaPart(bootstrap_servers, "container", f"the container {KAFKA_IMAGE}", part), part.remove)
 
 
 def run_versitygw_container(
     bootstrap_servers: str | None = None, event_topic: str | None = None
-) -> tuple[ObjectStorePart, ContainerPart]:
+) -> Started[ObjectStorePart]:
     """versitygw's own image, with the arguments that the binary gets."""
+    _require_engine()
     port, access_key, secret_key = free_port(), "test", secrets.token_hex(16)
     arguments = " ".join(gateway_arguments(port, bootstrap_servers, event_topic))
     container = (
@@ -132,11 +135,12 @@ def run_versitygw_container(
         lifecycle=part,
         event_topic=event_topic,
     )
-    return store, part
+    return Started(store, part.remove)
 
 
-def run_postgres_container() -> tuple[DatabasePart, ContainerPart]:
+def run_postgres_container() -> Started[DatabasePart]:
     """PostgreSQL's image, open to this machine alone."""
+    _require_engine()
     port = free_port()
     url = f"postgresql+psycopg://postgres@{LOOPBACK}:{port}/postgres"
     container = (
@@ -146,4 +150,9 @@ def run_postgres_container() -> tuple[DatabasePart, ContainerPart]:
     )
     part = ContainerPart(container, lambda: answers_query(url))
     part.run()
-    return DatabasePart(url, "container", f"the container {POSTGRES_IMAGE}", part), part
+    return Started(DatabasePart(url, "container", f"the container {POSTGRES_IMAGE}", part), part.remove)
+
+
+def _require_engine() -> None:
+    if not engine_answers():
+        raise PartUnavailableError("no Docker engine answers")

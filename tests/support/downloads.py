@@ -178,30 +178,25 @@ def run_step(
 
 def main() -> int:
     """Fetches everything; the exit status says whether all of it can be had."""
-    from tests.support.containers import engine_answers  # it imports this module
-
-    if engine_answers():
-        sys.stdout.write("A Docker engine answers: the parts will be containers.\n")
-        return 0
+    from tests.support.containers import engine_answers  # these import this module
+    from tests.support.specifications import fetch_asyncapi_schema, fetch_compose_schema
 
     def progress(line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
+    fetches: list[Callable[[Progress], Path]] = [fetch_asyncapi_schema, fetch_compose_schema]
+    if engine_answers():
+        progress("A Docker engine answers: broker, object store and database will be containers.")
+    else:
+        fetches += [kafka_jars, versitygw_binary, lambda _: java()]
     missing = 0
-    from tests.support.specifications import fetch_asyncapi_schema, fetch_compose_schema
-
-    for fetch in (kafka_jars, versitygw_binary, fetch_asyncapi_schema, fetch_compose_schema):
+    for fetch in fetches:
         try:
             sys.stdout.write(f"{fetch(progress)}\n")
         except PartUnavailableError as error:
             progress(str(error))
             missing += 1
-    try:
-        sys.stdout.write(f"{java()}\n")
-    except PartUnavailableError as error:
-        progress(str(error))
-        missing += 1
     return min(missing, 1)
 
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from services.local.process import ProcessNotReadyError
 from tests.support import containers
-from tests.support.coverage import COVERAGE, Coverage, real_parts_required
-from tests.support.downloads import PartUnavailableError, Progress
+from tests.support.coverage import COVERAGE, Coverage
+from tests.support.downloads import Progress
 from tests.support.kafka import start_apache_kafka, start_embedded_broker
 from tests.support.object_store import start_embedded_object_store, start_versitygw
-from tests.support.parts import DatabasePart, KafkaPart, ObjectStorePart, PartName
+from tests.support.parts import DatabasePart, KafkaPart, ObjectStorePart
 from tests.support.postgres import create_database, drop_database, start_postgres
+from tests.support.starting import owned, start_first
 from tests.support.topics import create_topics
 
 _DIRECTORY_PREFIX = "ocr-tests-"
@@ -64,51 +64,34 @@ def parts_directory() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _unavailable(coverage: Coverage, name: PartName, error: Exception) -> None:
-    """Notes that a real part is missing; an error where real parts are required."""
-    coverage.lacked(name, str(error))
-    if real_parts_required():
-        pytest.fail(f"OCR_REQUIRE_REAL_PARTS is set and there is no real {name}: {error}", pytrace=False)
-
-
 @pytest.fixture(scope="session")
 def kafka(parts_directory: Path, coverage: Coverage, progress: Progress) -> Iterator[KafkaPart]:
     """One broker for the session; tests keep apart by `topic_prefix`. A test that stops it starts it again."""
-    if containers.engine_answers():
-        part, container = containers.run_kafka_container()
-        coverage.used("kafka", part.kind, part.description)
-        yield part
-        container.remove()
-        return
     directory = _directory(parts_directory, "kafka")
-    try:
-        part = start_apache_kafka(directory, progress)
-    except (PartUnavailableError, ProcessNotReadyError) as error:
-        _unavailable(coverage, "kafka", error)
-        part = start_embedded_broker(directory)
-    coverage.used("kafka", part.kind, part.description)
-    yield part
-    part.kill()
+    started = start_first(
+        "kafka",
+        [containers.run_kafka_container, lambda: owned(start_apache_kafka(directory, progress))],
+        coverage,
+        stand_in=lambda: owned(start_embedded_broker(directory)),
+    )
+    assert started is not None
+    yield started.part
+    started.end()
 
 
 @pytest.fixture(scope="session")
 def object_store(parts_directory: Path, coverage: Coverage, progress: Progress) -> Iterator[ObjectStorePart]:
     """One S3 server for the session, silent; tests keep apart by `bucket_prefix`."""
-    if containers.engine_answers():
-        part, container = containers.run_versitygw_container()
-        coverage.used("object_store", part.kind, part.description)
-        yield part
-        container.remove()
-        return
     directory = _directory(parts_directory, "object-store")
-    try:
-        part = start_versitygw(directory, progress)
-    except (PartUnavailableError, ProcessNotReadyError) as error:
-        _unavailable(coverage, "object_store", error)
-        part = start_embedded_object_store(directory)
-    coverage.used("object_store", part.kind, part.description)
-    yield part
-    part.kill()
+    started = start_first(
+        "object_store",
+        [containers.run_versitygw_container, lambda: owned(start_versitygw(directory, progress))],
+        coverage,
+        stand_in=lambda: owned(start_embedded_object_store(directory)),
+    )
+    assert started is not None
+    yield started.part
+    started.end()
 
 
 @pytest.fixture
@@ -119,27 +102,28 @@ def start_notifying_store(
 
     A gateway notifies one topic for all its buckets, hence one gateway a test. Without a real one the test is skipped.
     """
-    started: list[Callable[[], None]] = []
+    ends: list[Callable[[], None]] = []
 
     def start(event_topic: str) -> ObjectStorePart:
-        create_topics(kafka.bootstrap_servers, {event_topic: 1})
-        if containers.engine_answers():
-            part, container = containers.run_versitygw_container(kafka.bootstrap_servers, event_topic)
-            started.append(container.remove)
-        else:
-            directory = _directory(parts_directory, "notifying-store")
-            try:
-                part = start_versitygw(directory, progress, kafka.bootstrap_servers, event_topic)
-            except (PartUnavailableError, ProcessNotReadyError) as error:
-                _unavailable(coverage, "object_store", error)
-                pytest.skip(f"no S3 server that notifies Kafka: {error}")
-            started.append(part.kill)
-        coverage.used("object_store", part.kind, part.description)
-        return part
+        broker = kafka.bootstrap_servers
+        create_topics(broker, {event_topic: 1})
+        directory = _directory(parts_directory, "notifying-store")
+        started = start_first(
+            "object_store",
+            [
+                lambda: containers.run_versitygw_container(broker, event_topic),
+                lambda: owned(start_versitygw(directory, progress, broker, event_topic)),
+            ],
+            coverage,
+        )
+        if started is None:
+            pytest.skip("no S3 server that notifies Kafka")
+        ends.append(started.end)
+        return started.part
 
     yield start
-    for stop in reversed(started):
-        stop()
+    for end in reversed(ends):
+        end()
 
 
 @pytest.fixture
@@ -159,20 +143,18 @@ def sqs_store(parts_directory: Path) -> Iterator[ObjectStorePart]:
 @pytest.fixture(scope="session")
 def postgres(parts_directory: Path, coverage: Coverage) -> Iterator[DatabasePart]:
     """One PostgreSQL server for the session. Without one the test is skipped; SQLite stands in by `database_url`."""
-    if containers.engine_answers():
-        part, container = containers.run_postgres_container()
-        coverage.used("postgres", part.kind, part.description)
-        yield part
-        container.remove()
-        return
-    try:
-        part = start_postgres(_directory(parts_directory, "postgres"))
-    except (PartUnavailableError, ProcessNotReadyError) as error:
-        _unavailable(coverage, "postgres", error)
-        pytest.skip(f"no PostgreSQL: {error}")
-    coverage.used("postgres", part.kind, part.description)
-    yield part
-    part.kill()
+    started = start_first(
+        "postgres",
+        [
+            containers.run_postgres_container,
+            lambda: owned(start_postgres(_directory(parts_directory, "postgres"))),
+        ],
+        coverage,
+    )
+    if started is None:
+        pytest.skip("no PostgreSQL")
+    yield started.part
+    started.end()
 
 
 @pytest.fixture
