@@ -26,7 +26,7 @@ app.command()(up)
 
 def main() -> None:
     """Runs the command line."""
-    app()
+    app(prog_name="ocr-services")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from tests.support.downloads import PartUnavailableError, Progress
 SERVICES = load_compose(
     {name: secrets.token_hex(16) for name in ("POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")}
 )["services"]
+# Twelve processes start one after the other, on a machine that may have two cores and other work.
+pytestmark = pytest.mark.timeout(600)
+
 WORKERS = ["intake", "extractor", "ledger", "api"]
 
 
