@@ -31,6 +31,7 @@ _BATCH_MAX = 500
 _BATCH_SECONDS = 0.1
 _FLUSH_SECONDS = 10.0
 _RESTART_SECONDS = 1.0
+_FAULT_SECONDS = 10.0
 
 
 class OffsetMoved(TransientError):
@@ -101,6 +102,10 @@ class ResultLister:
                 # Answers do not depend on the list: the process goes on without it, loudly.
                 _log.critical("the list of results stands still until a person has looked", exc_info=True)
                 return
+            except Exception:
+                # Nothing of this batch was committed; a fault of ours is told each time, and never passed over.
+                _log.exception("the list of results met an unexpected error and starts over")
+                self._stopping.wait(_FAULT_SECONDS)
 
     def _follow(self) -> None:
         consumer = create_consumer(consumer_config(self._settings, group=groups.RESULT_LIST, offset_reset="earliest"))

@@ -88,7 +88,7 @@ def list_replies(connection: Connection, replies: Iterable[Reply]) -> None:
         if row["status"] != ResultStatus.REFUSED or rows.get(reply.result_id, row)["status"] == ResultStatus.REFUSED:
             rows[reply.result_id] = row
     incoming = _excluded(connection, RESULTS)
-    open_now = RESULTS.c.status.in_([ResultStatus.PENDING, ResultStatus.REFUSED])
+    open_now = or_(RESULTS.c.status == ResultStatus.PENDING, RESULTS.c.status == ResultStatus.REFUSED)
     final = and_(incoming["status"] != ResultStatus.REFUSED, RESULTS.c.status != ResultStatus.DELETED)
     kept = {"id", "user_id", "key", "requested_at"}
     changed = {column.name: incoming[column.name] for column in RESULTS.columns if column.name not in kept}

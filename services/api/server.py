@@ -1,8 +1,10 @@
 """The HTTP server, with a shutdown that lets those who wait have their answers."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -18,6 +20,13 @@ class DrainingServer(uvicorn.Server):
         self._wait_seconds_max = max(0.0, drain_seconds - _LAST_ANSWERS_SECONDS)
         self._end_waits = end_waits
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until SIGTERM or Ctrl-C, and returns: an orderly end is no death by a signal."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises the signal once more when it is done, for whoever handled it before.
+            signal.signal(number, _ignore)
+        super().run(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends in an orderly way, within the drain time."""
         ending = asyncio.get_running_loop().call_later(self._wait_seconds_max, self._end_waits)
@@ -25,3 +34,7 @@ class DrainingServer(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             ending.cancel()
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Has been heard."""

@@ -26,4 +26,4 @@ def stack(
 @pytest.fixture(scope="session")
 def api(stack: Stack) -> Replica:
     """One API process."""
-    return stack.start_replica({"OCR_ADMISSION_STALENESS_SECONDS_MAX": "3600"})
+    return stack.start_replica()

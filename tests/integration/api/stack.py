@@ -96,6 +96,8 @@ class Stack:
             "OCR_S3_UPLOADS_BUCKET": f"{name}-uploads",
             "OCR_S3_RESULTS_BUCKET": f"{name}-results",
             "OCR_DATABASE_URL": database_url,
+            # One heartbeat of the ledger that only talks is enough for all tests.
+            "OCR_ADMISSION_STALENESS_SECONDS_MAX": "3600",
         }
         self.kafka = KafkaSettings(
             bootstrap_servers=kafka.bootstrap_servers, topic_prefix=f"{name}.", partitions=_PARTITIONS
@@ -163,7 +165,7 @@ class Stack:
         time.sleep(0.5)
 
     def beat(self, posted_until: datetime | None = None) -> None:
-        """Heartbeats of every partition of usage; replicas of these tests find them fresh for an hour."""
+        """Heartbeats of every partition of usage."""
         moment = posted_until or datetime.now(UTC)
         for partition in range(_PARTITIONS):
             beat = LedgerHeartbeat(partition=partition, partition_count=_PARTITIONS, posted_until=moment)
