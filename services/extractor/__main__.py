@@ -1,9 +1,7 @@
 """`python -m services.extractor`: settings, objects, run."""
 
 import logging
-import shutil
 import sys
-import tempfile
 import threading
 import uuid
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from services.extractor.child import EngineFactory
 from services.extractor.outgoing import Outgoing
 from services.extractor.recogniser import ChildBounds, Recogniser
 from services.extractor.settings import ExtractorSettings
+from services.extractor.spool import spool_directory
 from services.extractor.steps import Stores
 from services.extractor.worker import Facts, Worker
 from services.recognition.document import Limits
@@ -59,10 +58,14 @@ def main() -> None:
 
 def run(settings: ExtractorSettings, engine_factory: EngineFactory) -> int:
     """Wires the extractor around an engine, runs it, and returns the exit status."""
+    configure_logs("extractor", ProcessSettings())
+    with spool_directory(settings.spool_dir) as spool:
+        return _run(settings, engine_factory, spool)
+
+
+def _run(settings: ExtractorSettings, engine_factory: EngineFactory, spool: Path) -> int:
     process, kafka, limits = ProcessSettings(), KafkaSettings(), LimitSettings()
-    configure_logs("extractor", process)
     stop = stop_on_signals()
-    spool = Path(tempfile.mkdtemp(prefix="ocr-spool-", dir=settings.spool_dir))
     balances = BalanceReader(kafka, BalanceTable(AdmissionSettings().staleness_seconds_max))
     recogniser = Recogniser(
         engine_factory,
@@ -89,7 +92,6 @@ def run(settings: ExtractorSettings, engine_factory: EngineFactory) -> int:
         recogniser.close()
         balances.close()
         health.close()
-        shutil.rmtree(spool, ignore_errors=True)
 
 
 class _Extractor:

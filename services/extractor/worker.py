@@ -123,7 +123,17 @@ class Worker:
         self._publish_after = 0.0
         self._broken_run = 0
         self._draining = False
-        self.problem: str | None = "the consumer group is not joined yet"
+        self._broker_problem: str | None = "the consumer group is not joined yet"
+        self._store_problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps records waiting: the broker, or the object store while a record fails on it; None when well."""
+        if self._broker_problem is not None:
+            return f"the broker: {self._broker_problem}"
+        if self._store_problem is not None:
+            return f"the object store: {self._store_problem}"
+        return None
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop`, then finishes what ends in time and leaves the group.
@@ -173,16 +183,16 @@ class Worker:
             try:
                 message = self._consumer.poll(timeout_seconds)
             except TransientError as error:
-                self.problem = f"the broker: {error}"
-                _log.warning(self.problem)
+                self._broker_problem = str(error)
+                _log.warning("the broker: %s", error)
                 time.sleep(_ABORTED_PAUSE_SECONDS)
                 return
             if message is None:
                 break
             self._arrived(message)
             timeout_seconds = 0.0
-        if self._consumer.joined and self.problem and not self.problem.startswith("the object store"):
-            self.problem = None
+        if self._consumer.joined:
+            self._broker_problem = None
 
     def _arrived(self, message: Message) -> None:
         lane = self._consumer.lane(str(message.topic()))
@@ -257,15 +267,16 @@ class Worker:
         if isinstance(failed.error, steps.AdmissionUnknown):
             self._retries.wait(job, again, now, _ADMISSION_PAUSE_SECONDS)
             return
-        self.problem = f"the object store: {failed.error}"
-        _log.warning(self.problem, extra={"result_id": job.request.result_id, "attempt": job.attempts + 1})
+        self._store_problem = str(failed.error)
+        ids = {"result_id": job.request.result_id, "attempt": job.attempts + 1}
+        _log.warning("the object store: %s", failed.error, extra=ids)
         if not self._retries.later(job, again, now):
+            self._store_problem = None  # It is this object's trouble: others passed.
             self._refuse(job, Failure(code=ErrorCode.UNAVAILABLE, reason="The object could not be read; ask again."))
 
     def _step_passed(self, job: Job, outcome: steps.Outcome) -> None:
         job.failing_since, job.attempts = None, 0
-        if self.problem and self.problem.startswith("the object store"):
-            self.problem = None
+        self._store_problem = None
         for other in self._jobs.values():
             other.others_passed += 1
         match outcome:
@@ -427,7 +438,7 @@ class Worker:
             self._publisher.publish(records, offsets, metadata)
         except TransactionAborted as error:
             # What is still held after the next poll is published again, under the generation of that time.
-            self.problem = f"the broker: {error}"
+            self._broker_problem = str(error)
             self._publish_after = self._clock() + _ABORTED_PAUSE_SECONDS
             return
         for partition, finished in batch.items():
