@@ -144,3 +144,10 @@ def test_every_copied_file_reaches_the_build() -> None:
 
 def _copied() -> Iterator[str]:
     yield from re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, flags=re.MULTILINE)
+
+
+def test_the_file_with_the_secrets_is_neither_committed_nor_sent_to_a_build() -> None:
+    assert "/.env" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert "*" in ignored
+    assert not [line for line in ignored if line.startswith("!") and "env" in line]
