@@ -94,7 +94,7 @@ def export_recogniser(weights: Path, path: Path) -> None:
     """Write the recogniser: N x 3 x 32 x W, W a multiple of 4, to N x W/4 x classes."""
     model = build_recogniser(weights)
     axes = {"input": {0: "crops", 3: "width"}, "logits": {0: "crops", 1: "steps"}}
-    write_onnx(model, path, torch.rand(2, 3, 32, 128), axes, {"vocabulary": model.vocab})
+    write_onnx(model, path, torch.rand(1, 3, 32, 128), axes, {"vocabulary": model.vocab})
 
 
 def main() -> None:

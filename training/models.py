@@ -88,7 +88,7 @@ def build_detector(weights: Path | None = None) -> DBNet:
 def read_state(weights: Path) -> State:
     """Read a state dict, the one within a training checkpoint, or the weights of an exported file."""
     if weights.suffix == ".onnx":
-        return read_onnx_state(weights)
+        return {name: torch.from_numpy(array) for name, array in read_onnx_state(weights).items()}
     loaded = torch.load(weights, map_location="cpu", weights_only=True)
     state: State = loaded.get("model", loaded)
     return state

@@ -1,4 +1,4 @@
-"""Read the weights of a shipped ONNX file back into a PyTorch state dict, so that training goes on from it.
+"""Read the weights of a shipped ONNX file back under their PyTorch names, so that training goes on from it.
 
 The export keeps batch norms apart from convolutions and names the initialisers as PyTorch does; only the LSTM's
 and the last layer's weights are laid out in ONNX's way and have to be brought back.
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -18,8 +17,8 @@ Weights = NDArray[np.float32]
 _PYTORCH_FROM_ONNX_GATES = (0, 2, 3, 1)
 
 
-def read_onnx_state(path: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict of an exported detector or recogniser.
+def read_onnx_state(path: Path) -> dict[str, Weights]:
+    """Return the arrays of an exported detector or recogniser by the names of its PyTorch state dict.
 
     What an export leaves out is not there: a detector's threshold head, and the counters of batch norms.
     """
@@ -32,7 +31,7 @@ def read_onnx_state(path: Path) -> dict[str, torch.Tensor]:
         # The last linear layer: features times the transposed weight.
         if node.op_type == "MatMul" and node.input[1] in arrays:
             named["linear.weight"] = arrays[node.input[1]].T
-    return {name: torch.from_numpy(np.array(array)) for name, array in named.items()}
+    return {name: np.array(array) for name, array in named.items()}
 
 
 def read_vocabulary(path: Path) -> str | None:
