@@ -58,9 +58,22 @@ def least_loss(logits: torch.Tensor, labels: list[tuple[str, ...]]) -> torch.Ten
         reduction="none",
         zero_infinity=True,
     )
-    per_letter = losses / lengths
+    per_letter = losses / lengths.clamp(min=1)
     least = per_letter.new_full((len(labels),), math.inf)
     return least.scatter_reduce(0, torch.tensor(owners), per_letter, "amin").mean()
+
+
+def trusted_labels(logits: torch.Tensor, labels: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the labels, but where a crop of unknown case is read right letter by letter, the case as it is read.
+
+    The spellings offered for a line of mixed case may all be wrong ("inclusive of GST"): a right reading is not
+    pulled towards them.
+    """
+    best = logits.detach().argmax(-1).cpu().tolist()
+    return [
+        (reading,) if len(spellings) > 1 and (reading := decode(row)).lower() == spellings[0].lower() else spellings
+        for row, spellings in zip(best, labels, strict=True)
+    ]
 
 
 def read(model: CRNN, batch: Batch, device: torch.device) -> list[str]:
@@ -127,7 +140,8 @@ def main() -> None:
     saved_at = time.monotonic()
     for batch in batches(sources, np.random.default_rng(time.time_ns())):
         started = time.monotonic()
-        loss = least_loss(logits_of(run.model, to_input(batch, device)), batch.labels)
+        logits = logits_of(run.model, to_input(batch, device))
+        loss = least_loss(logits, trusted_labels(logits, batch.labels))
         rate = learning_rate(run.seconds / options.seconds_max, run.step, options.learning_rate)
         losses.append(run.take_step(loss, rate, len(batch.labels), time.monotonic() - started))
         done = run.seconds >= options.seconds_max

@@ -35,16 +35,19 @@ $(TRAINING_CACHE)/synthetic-crops: $(TRAINING_VENV)/.installed
 $(TRAINING_CACHE)/synthetic-crops-dev: $(TRAINING_VENV)/.installed
 	$(TRAINING_PYTHON) -m training.data synthetic-crops 3000 --out $@ --seed 999
 
+$(TRAINING_CACHE)/nontext-crops: $(TRAINING_VENV)/.installed
+	$(TRAINING_PYTHON) -m training.data nontext-crops 12000 --out $@ --seed 8
+
 $(TRAINING_CACHE)/synthetic-pages: $(TRAINING_VENV)/.installed
 	$(TRAINING_PYTHON) -m training.data synthetic-pages $(SYNTHETIC_PAGES) --out $@ --seed 51
 
 $(TRAINING_CACHE)/synthetic-pages-dev: $(TRAINING_VENV)/.installed
 	$(TRAINING_PYTHON) -m training.data synthetic-pages 60 --out $@ --seed 5001
 
-train-recognition: $(addprefix $(TRAINING_CACHE)/,receipt-crops-train receipt-crops-dev synthetic-crops synthetic-crops-dev) ## Train the recogniser on from the shipped weights; resumes
+train-recognition: $(addprefix $(TRAINING_CACHE)/,receipt-crops-train receipt-crops-dev synthetic-crops synthetic-crops-dev nontext-crops) ## Train the recogniser on from the shipped weights; resumes
 	$(TRAINING_PYTHON) -m training.train_recognition --out $(TRAINING_CACHE)/recognition \
 		--weights $(SHIPPED_WEIGHTS)/crnn_dense_small.onnx \
-		--source $(TRAINING_CACHE)/receipt-crops-train:0.42 --source $(TRAINING_CACHE)/synthetic-crops:0.58 \
+		--source $(TRAINING_CACHE)/receipt-crops-train:0.42 --source $(TRAINING_CACHE)/synthetic-crops:0.54 --source $(TRAINING_CACHE)/nontext-crops:0.04 \
 		--choose $(TRAINING_CACHE)/receipt-crops-dev --choose $(TRAINING_CACHE)/synthetic-crops-dev \
 		--seconds-max $(TRAINING_SECONDS) --threads $(TRAINING_THREADS)
 

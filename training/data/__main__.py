@@ -3,6 +3,7 @@
 usage: python -m training.data receipt-crops FOLDER --out STORE
        python -m training.data receipt-pages FOLDER --out STORE
        python -m training.data synthetic-crops COUNT --out STORE [--seed N]
+       python -m training.data nontext-crops COUNT --out STORE [--seed N]
        python -m training.data synthetic-pages COUNT --out STORE [--seed N]
        python -m training.data a4-pages COUNT --out FOLDER [--seed N]
 
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from training.data import receipts, synthetic
+from training.data import nontext, receipts, synthetic
 from training.data.a4 import write_a4
 from training.data.crops import write_crops
 from training.data.fonts import find_fonts
@@ -29,6 +30,7 @@ MAKERS: dict[str, Maker] = {
     "synthetic-crops": lambda count, out, seed: write_crops(
         out, synthetic.crops(int(count), read_words(), find_fonts(), seed)
     ),
+    "nontext-crops": lambda count, out, seed: write_crops(out, nontext.crops(int(count), seed)),
     "synthetic-pages": lambda count, out, seed: write_pages(
         out, synthetic.annotated_pages(int(count), read_words(), find_fonts(), seed)
     ),
