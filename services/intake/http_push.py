@@ -24,6 +24,7 @@ from services.runtime.metrics import NOTIFICATIONS
 _log = logging.getLogger(__name__)
 _SOURCE = "http"
 _SENDERS_MAX = 64
+_CONNECTIONS_MAX = 512
 _RETRY_AFTER_SECONDS = b"5"
 
 Scope = MutableMapping[str, Any]
@@ -140,6 +141,7 @@ class HttpPushServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            limit_concurrency=_CONNECTIONS_MAX,
             server_header=False,
             timeout_graceful_shutdown=15,
         )

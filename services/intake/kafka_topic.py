@@ -156,12 +156,21 @@ def _poll_paused(consumer: Consumer, done: Callable[[], bool], tick: Callable[[]
         tick()
         # Again in each round: a rebalance may have brought partitions that are not paused yet.
         consumer.pause(consumer.assignment())
-        strays = consumer.consume(1, 0.1)
-        for stray in strays:
-            if stray.error() is None:
-                # It came before the pause did: read it again afterwards.
-                consumer.seek(TopicPartition(str(stray.topic()), int(stray.partition() or 0), int(stray.offset() or 0)))
+        stray = consumer.poll(0.1)
+        if stray is not None and stray.error() is None:
+            _put_back(consumer, stray)
     consumer.resume(consumer.assignment())
+
+
+def _put_back(consumer: Consumer, stray: Message) -> None:
+    """Has a record that came before its partition was paused read again."""
+    topic, partition = _place(stray)
+    try:
+        consumer.seek(TopicPartition(topic, partition, int(stray.offset() or 0)))
+    except KafkaException:
+        # Another replica owns the partition now and reads the record; if not, only a new start reads it again.
+        if TopicPartition(topic, partition) in consumer.assignment():
+            raise
 
 
 def _commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:

@@ -180,6 +180,14 @@ class Uploads:
         """The object keys of the next `count` requests, sorted."""
         return sorted(request.key for request in self.next(count, seconds_max))
 
+    def distinct_keys(self, count: int, seconds_max: float = 30.0) -> set[str]:
+        """The object keys of the next requests, until there are `count` different ones or the time is over."""
+        keys: set[str] = set()
+        deadline = time.monotonic() + seconds_max
+        while len(keys) < count and (left := deadline - time.monotonic()) > 0:
+            keys |= {request.key for request in self.next(1, left)}
+        return keys
+
     def silence(self, seconds: float = 2.0) -> bool:
         """Whether nothing more comes for so long."""
         return self.next(1, seconds) == []
