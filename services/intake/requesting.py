@@ -112,6 +112,8 @@ class UploadRequester:
                 stored = answer.result()
             except StoreUnavailable as error:
                 failures[key] = error
+                # Behind all others, so that next time these are answered and all that fail are met together.
+                open_keys[key] = open_keys.pop(key)
                 continue
             parsed = open_keys.pop(key)
             if stored is not None:

@@ -81,6 +81,16 @@ def test_a_key_that_keeps_failing_on_a_store_that_answers_is_left_out(world: Wor
     assert world.store.headed.count("ocr/alice/odd.png") == 3
 
 
+def test_many_such_keys_hold_the_others_up_no_longer_than_one(world: World) -> None:
+    odd = [f"ocr/alice/odd{number}.png" for number in range(4)]
+    for number in range(40):
+        world.store.put("uploads", f"ocr/alice/{number}.png")
+    world.store.away = set(odd)
+    assert world.request(*odd, *(f"ocr/alice/{number}.png" for number in range(40))) == 40
+    assert max(world.store.headed.count(key) for key in odd) == 3
+    assert world.store.headed.count("ocr/") <= 5
+
+
 def test_when_it_is_called_off_nothing_counts_as_requested(world: World) -> None:
     world.store.put("uploads", "ocr/alice/a.png")
     world.store.away = {"*"}
