@@ -17,8 +17,8 @@ _UNCLIP_RATIO = 1.5
 _REGION_SIDE_PIXELS_MIN = 3
 
 # A page larger than this goes through the network in bands, so that memory does not grow with the page.
-_TILE_SIDE_MAX = 1536
-_TILE_OVERLAP = 128
+_TILE_SIDE_MAX = 1024
+_TILE_OVERLAP = 96
 
 _BLACK = 0
 
@@ -49,6 +49,11 @@ class Regions:
     def longest(self, count: int) -> Regions:
         chosen = self.longest_indices(count)
         return Regions(self.boxes[chosen], self.scores[chosen])
+
+    def upside_down(self, width: int, height: int) -> Regions:
+        """The same regions on a page of that size that is turned by 180 degrees."""
+        x0, y0, x1, y1 = self.boxes.T
+        return Regions(np.stack((width - x1, height - y1, width - x0, height - y0), axis=1), self.scores)
 
     def moved(self, x: int, y: int) -> Regions:
         return Regions(self.boxes + np.array((x, y, x, y), dtype=np.float32), self.scores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 import cv2
 import numpy as np
@@ -16,16 +17,16 @@ from services.recognition.letters import Letters, measure_letters
 from services.recognition.merged_words import part_words
 from services.recognition.networks import Networks
 from services.recognition.orientation import sideways_share, skew_degrees
+from services.recognition.plausibility import plausible
 from services.recognition.reading import Reading, read_crops
 
 # The detector is shown letters of this height: measured best between 14 and 20 on pages of many kinds.
 _LETTER_HEIGHT_PIXELS = 16.0
-# Tiny letters are not there any more when blown up further.
+# Tiny letters are not there any more when blown up further, and no page is worth more time than this.
 _SCALE_MAX = 2.0
+_DETECTED_PIXELS_MAX = 16_000_000
 # White left around the letters when empty borders are cut away, in heights of a letter.
 _MARGIN_LETTERS = 2.0
-# Words that the recogniser believes in less are strokes of a picture, or noise.
-_CONFIDENCE_MIN = 0.4
 
 # A page is taken as lying on its side first where more of its letters' neighbours than this stand above and below.
 _SIDEWAYS_SHARE_MIN = 0.55
@@ -82,8 +83,9 @@ class PageReader:
 
     def _find_words(self, grey: NDArray[np.uint8], letters: Letters) -> Regions:
         left, top, right, bottom = _area(letters, grey.shape)
-        scale = min(_SCALE_MAX, _LETTER_HEIGHT_PIXELS / letters.height)
-        return find_words(grey[top:bottom, left:right], scale, self._networks).moved(left, top)
+        area = grey[top:bottom, left:right]
+        scale = min(_SCALE_MAX, _LETTER_HEIGHT_PIXELS / letters.height, sqrt(_DETECTED_PIXELS_MAX / area.size))
+        return find_words(area, scale, self._networks).moved(left, top)
 
     def _read(self, view: _View) -> list[Reading]:
         return read_crops(view.grey, view.regions.boxes, self._networks)
@@ -95,16 +97,24 @@ class PageReader:
             if first.frame.orientation % 180 != view.frame.orientation % 180 and best_trust > _TRUST_SAME_AXIS:
                 break
             telling = view.regions.longest(_TELLING_WORDS)
-            readings = read_crops(view.grey, telling.boxes, self._networks)
-            view_trust = _mean_confidence(readings)
+            view_trust = _mean_confidence(read_crops(view.grey, telling.boxes, self._networks))
             if view_trust > best_trust:
                 best, best_trust = view, view_trust
         return best
 
     def _other_views(self, grey: NDArray[np.uint8], first: _View) -> Iterator[_View]:
         """Upside down first, then on either side; each is only made when it is asked for."""
-        for turn in (180, 90, 270):
-            yield self._view(grey, (first.frame.orientation + turn) % 360)
+        yield _upside_down(first, grey)
+        beside = self._view(grey, (first.frame.orientation + 90) % 360)
+        yield beside
+        yield _upside_down(beside, grey)
+
+
+def _upside_down(view: _View, grey: NDArray[np.uint8]) -> _View:
+    """The same words seen the other way up: what is text does not depend on it."""
+    turned, frame = straighten(grey, (view.frame.orientation + 180) % 360, view.frame.skew_degrees)
+    height, width = turned.shape
+    return _View(turned, frame, view.regions.upside_down(width, height))
 
 
 def _area(letters: Letters, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -124,9 +134,10 @@ def _mean_confidence(readings: list[Reading]) -> float:
 
 
 def _words(view: _View, readings: list[Reading]) -> tuple[FoundWord, ...]:
+    kept = plausible(readings, view.regions.scores)
     return tuple(
         word
-        for reading, (x0, y0, x1, y1) in zip(readings, view.regions.boxes.tolist(), strict=True)
-        if reading.confidence >= _CONFIDENCE_MIN
-        for word in part_words(reading, (x0, y0, x1, y1))
+        for reading, box, keep in zip(readings, view.regions.boxes.tolist(), kept, strict=True)
+        if keep
+        for word in part_words(reading, tuple(box))
     )

@@ -1,0 +1,36 @@
+"""Telling words from what merely looks like them: grain, strokes of a picture, the edges of a photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recognition.reading import Reading
+
+# What is read with less confidence than this is no word.
+_CONFIDENCE_MIN = 0.4
+# A word that speaks for itself has this many letters or digits and this confidence.
+_SOLID_SIGNS_MIN = 3
+_SOLID_CONFIDENCE_MIN = 0.85
+# A page holds text where at least this share of what was found on it are solid words.
+_SOLID_SHARE_MIN = 0.05
+# Beside solid words all others must look like text to the detector too: this much of what those do.
+_SCORE_TO_SOLID_MIN = 0.65
+# A page without them may still hold a number or two, which are then beyond doubt.
+_LONE_WORDS_MAX = 3
+_LONE_CONFIDENCE_MIN = 0.95
+_LONE_SCORE_MIN = 0.4
+
+
+def plausible(readings: Sequence[Reading], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of a page's readings are words, given the detector's mean probability of text in each: N booleans."""
+    confidence = np.array([reading.confidence for reading in readings], dtype=np.float64)
+    signs = np.array([sum(map(str.isalnum, reading.text)) for reading in readings], dtype=np.int64)
+    solid = (signs >= _SOLID_SIGNS_MIN) & (confidence >= _SOLID_CONFIDENCE_MIN)
+    if solid.sum() >= max(1.0, _SOLID_SHARE_MIN * len(readings)):
+        like_text = scores >= _SCORE_TO_SOLID_MIN * np.median(scores[solid])
+        return np.asarray(solid | (like_text & (confidence >= _CONFIDENCE_MIN)))
+    lone = (signs > 0) & (confidence >= _LONE_CONFIDENCE_MIN) & (scores >= _LONE_SCORE_MIN)
+    return np.asarray(lone & (lone.sum() <= _LONE_WORDS_MAX))

@@ -1,0 +1,74 @@
+"""`ocr-services recognise`: one line of JSON a file, and a status that tells whether all were read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from tests.unit.recognition.conftest import draw_lines
+
+
+def run(*arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+    result = CliRunner().invoke(app, ["recognise", *map(str, arguments)])
+    return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()], result.stderr
+
+
+def test_a_file_gives_a_line_of_json(save: Callable[..., Path]) -> None:
+    status, rows, _ = run(save(draw_lines(("Hello world",)), "hello.png"))
+
+    assert status == 0
+    assert rows[0].pop("seconds") >= 0
+    assert rows == [{"image": "hello.png", "text": "Hello world", "language": "und", "wordCount": 2, "pages": 1}]
+
+
+def test_a_folder_is_read_file_by_file_and_failures_are_told(tmp_path: Path) -> None:
+    draw_lines(("Second page",)).save(tmp_path / "b.png")
+    (tmp_path / "a.png").write_text("not a picture at all")
+    (tmp_path / ".hidden").write_text("left out")
+    status, rows, _ = run(tmp_path, tmp_path / "missing.png")
+
+    assert status == 1
+    assert [row["image"] for row in rows] == ["a.png", "b.png", "missing.png"]
+    assert rows[0]["error"]["code"] == "unsupported_media_type"
+    assert rows[1]["text"] == "Second page"
+    assert rows[2]["error"]["code"] == "file_not_found"
+
+
+def test_words_are_drawn_over_the_page(save: Callable[..., Path], tmp_path: Path) -> None:
+    drawn = tmp_path / "drawn"
+    run(save(draw_lines(("Hello world",)), "hello.png"), "--render", drawn)
+    picture = Image.open(drawn / "hello.png-1.png")
+
+    assert picture.size == (1000, 420)
+    assert len(picture.convert("RGB").getcolors(maxcolors=1_000_000) or ()) > 50
+
+
+@pytest.mark.parametrize(("engine", "told"), [("tesseract", "onnx, tensorflow")])
+def test_an_unknown_engine_is_refused(engine: str, told: str) -> None:
+    status, rows, error = run("x.png", "--engine", engine)
+
+    assert (status, rows) == (2, [])
+    assert told in error
+
+
+def test_an_engine_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "doctr", None)
+    status, rows, error = run("x.png", "--engine", "tensorflow")
+
+    assert (status, rows) == (2, [])
+    assert "ocr-services[tensorflow]" in " ".join(error.split())
+    assert "make install-all" in " ".join(error.split())
+
+
+def test_weights_elsewhere_are_looked_for_there(tmp_path: Path) -> None:
+    status, _, error = run("x.png", "--weights", tmp_path)
+
+    assert status == 2
+    assert "detection model" in " ".join(error.split())
