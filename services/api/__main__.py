@@ -1,20 +1,22 @@
 """Wires the API and runs it: settings → objects → run."""
 
 import asyncio
-import ctypes
-import gc
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import uvicorn
+from sqlalchemy import Engine
 
 from services.api.app import create_app
 from services.api.authentication import Authenticator
 from services.api.keys import ApiKeys
+from services.api.memory import SETTLED_SECONDS, give_back_memory
 from services.api.parts import Parts
 from services.api.processing import Processor
-from services.api.readiness import Readiness, balances_problem
+from services.api.readiness import Readiness, balances_problem, first_problem, producer_problem, watch
 from services.api.replies import ReplyReader
 from services.api.requests import RequestSender
 from services.api.result_list import ResultLister
@@ -22,7 +24,7 @@ from services.api.results import PendingWriter
 from services.api.server import DrainingServer
 from services.api.settings import ApiSettings
 from services.api.stores import Stores, in_thread
-from services.api.uploads import Uploads, put_signer
+from services.api.uploads import SignPut, Uploads, put_signer
 from services.api.waiters import InFlight, Waiters
 from services.runtime.admission import BalanceReader, BalanceTable
 from services.runtime.database import create_database
@@ -30,7 +32,7 @@ from services.runtime.dead_letters import DeadLetters
 from services.runtime.documents import DocumentStore
 from services.runtime.kafka import create_producer
 from services.runtime.logs import configure_logs
-from services.runtime.object_store import connect, create_client
+from services.runtime.object_store import ObjectStore, connect, create_client
 from services.runtime.producing import EventProducer
 from services.runtime.settings import (
     AdmissionSettings,
@@ -42,84 +44,35 @@ from services.runtime.settings import (
 )
 
 _DATABASE_THREADS = 4
-_SETTLED_SECONDS = 2.0
-"""When the readers have made their connections."""
 
 
-@asynccontextmanager
-async def open_parts(settings: ApiSettings, waiters: Waiters) -> AsyncIterator[Parts]:
-    """Makes every client, starts the readers, and closes all of it in the opposite order."""
-    kafka, object_store, database = KafkaSettings(), ObjectStoreSettings(), DatabaseSettings()
-    with ExitStack() as stack:
-        store_pool = stack.enter_context(ThreadPoolExecutor(settings.store_threads, "store"))
-        database_pool = stack.enter_context(ThreadPoolExecutor(_DATABASE_THREADS, "database"))
-        engine = create_database(database)
-        stack.callback(engine.dispose)
-        store = connect(object_store)
-        stack.callback(store.close)
-        public = object_store.public_endpoint_url
-        presigning = create_client(object_store, endpoint_url=public) if public else store.client
-        stores = Stores(
-            store,
-            DocumentStore(store, object_store.results_bucket),
-            engine,
-            uploads_bucket=object_store.uploads_bucket,
-            store_executor=store_pool,
-            database_executor=database_pool,
-        )
-        raw_producer = create_producer(kafka, linger_ms=0)
-        producer = EventProducer(raw_producer, kafka, source="api")
-        stack.callback(producer.close)
-        table = BalanceTable(AdmissionSettings().staleness_seconds_max)
-        balances, replies = BalanceReader(kafka, table), ReplyReader(kafka, waiters)
-        lister = ResultLister(kafka, engine, DeadLetters(raw_producer), producer)
-        for reader in (balances, replies, lister):
-            reader.start()
-            stack.callback(reader.close)
-        keys = ApiKeys(engine)
-        processor = Processor(
-            lookups=stores,
-            admission=table,
-            pending=PendingWriter(engine, database_pool),
-            sender=RequestSender(
-                producer, seconds_max=settings.produce_seconds_max, upload_spread=settings.upload_spread
-            ),
-            waiters=waiters,
-            in_flight=InFlight(settings.waiters_max, settings.waiters_per_user_max),
-            settings=settings,
-        )
-        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _give_back_memory)
-        yield Parts(
-            authenticator=Authenticator(keys, database_pool, settings.key_cache_seconds),
-            processor=processor,
-            results=stores,
-            uploads=Uploads(
-                put_signer(presigning, object_store.uploads_bucket, settings.presign_seconds),
-                bytes_max=LimitSettings().bytes_max,
-                presign_seconds=settings.presign_seconds,
-            ),
-            balances=table,
-            ready=Readiness(
-                [replies.problem, lambda: balances_problem(table)], lambda: in_thread(database_pool, keys.ping)
-            ),
-            live=replies.stopped,
-        )
+@dataclass(frozen=True)
+class Clients:
+    """Connections to everything around, and the threads that make blocking calls of them."""
+
+    store: ObjectStore
+    sign_put: SignPut
+    engine: Engine
+    producer: EventProducer
+    dead_letters: DeadLetters
+    store_threads: Executor
+    database_threads: Executor
 
 
-def _give_back_memory() -> None:
-    """Starting leaves garbage and free pages behind, some 7 MB, which the process would keep for good."""
-    gc.collect()
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):  # glibc
-        libc.malloc_trim(0)
+@dataclass(frozen=True)
+class Readers:
+    """What follows the topics."""
+
+    balances: BalanceReader
+    replies: ReplyReader
 
 
 def main() -> None:
-    """Serves until SIGTERM."""
+    """Serves until SIGTERM; exit status 1 when a vital part failed for good."""
     settings = ApiSettings()
     configure_logs("api", ProcessSettings())
     waiters = Waiters()
-    app = create_app(settings, lambda: open_parts(settings, waiters))
+    app = create_app(settings, lambda: open_parts(settings, waiters, lambda problem: server.give_up(problem)))
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -132,7 +85,94 @@ def main() -> None:
         date_header=True,
         timeout_graceful_shutdown=int(settings.drain_seconds),
     )
-    DrainingServer(config, drain_seconds=settings.drain_seconds, end_waits=waiters.drain).run()
+    server = DrainingServer(config, drain_seconds=settings.drain_seconds, end_waits=waiters.drain)
+    server.run()
+    sys.exit(1 if server.has_given_up or not server.started else 0)
+
+
+@asynccontextmanager
+async def open_parts(settings: ApiSettings, waiters: Waiters, give_up: Callable[[str], None]) -> AsyncIterator[Parts]:
+    """Makes every client, starts the readers, and closes all of it in the opposite order."""
+    with ExitStack() as stack:
+        clients = _connect(stack, settings)
+        readers = _start_readers(stack, clients, waiters)
+        asyncio.get_running_loop().call_later(SETTLED_SECONDS, give_back_memory)
+        parts = _assemble(settings, waiters, clients, readers)
+        watching = asyncio.create_task(watch(parts.live, give_up))
+        yield parts
+        watching.cancel()
+
+
+def _connect(stack: ExitStack, settings: ApiSettings) -> Clients:
+    kafka, object_store = KafkaSettings(), ObjectStoreSettings()
+    store_threads = stack.enter_context(ThreadPoolExecutor(settings.store_threads, "store"))
+    database_threads = stack.enter_context(ThreadPoolExecutor(_DATABASE_THREADS, "database"))
+    engine = create_database(DatabaseSettings())
+    stack.callback(engine.dispose)
+    store = connect(object_store)
+    stack.callback(store.close)
+    public = object_store.public_endpoint_url
+    presigning = create_client(object_store, endpoint_url=public) if public else store.client
+    raw_producer = create_producer(kafka, linger_ms=0, delivery_timeout_ms=int(settings.produce_seconds_max * 1000))
+    producer = EventProducer(raw_producer, kafka, source="api")
+    stack.callback(producer.close)
+    return Clients(
+        store=store,
+        sign_put=put_signer(presigning, object_store.uploads_bucket, settings.presign_seconds),
+        engine=engine,
+        producer=producer,
+        dead_letters=DeadLetters(raw_producer),
+        store_threads=store_threads,
+        database_threads=database_threads,
+    )
+
+
+def _start_readers(stack: ExitStack, clients: Clients, waiters: Waiters) -> Readers:
+    kafka = KafkaSettings()
+    table = BalanceTable(AdmissionSettings().staleness_seconds_max)
+    readers = Readers(BalanceReader(kafka, table), ReplyReader(kafka, waiters))
+    lister = ResultLister(kafka, clients.engine, clients.dead_letters, clients.producer)
+    for reader in (readers.balances, readers.replies, lister):
+        reader.start()
+        stack.callback(reader.close)
+    return readers
+
+
+def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers: Readers) -> Parts:
+    object_store, table = ObjectStoreSettings(), readers.balances.table
+    stores = Stores(
+        clients.store,
+        DocumentStore(clients.store, object_store.results_bucket),
+        clients.engine,
+        uploads_bucket=object_store.uploads_bucket,
+        store_executor=clients.store_threads,
+        database_executor=clients.database_threads,
+    )
+    keys = ApiKeys(clients.engine)
+    return Parts(
+        authenticator=Authenticator(keys, clients.database_threads, settings.key_cache_seconds),
+        processor=Processor(
+            lookups=stores,
+            admission=table,
+            pending=PendingWriter(clients.engine, clients.database_threads),
+            sender=RequestSender(clients.producer, upload_spread=settings.upload_spread),
+            waiters=waiters,
+            in_flight=InFlight(settings.waiters_max, settings.waiters_per_user_max),
+            settings=settings,
+        ),
+        results=stores,
+        uploads=Uploads(
+            clients.sign_put, bytes_max=LimitSettings().bytes_max, presign_seconds=settings.presign_seconds
+        ),
+        balances=table,
+        ready=Readiness(
+            [readers.replies.problem, lambda: balances_problem(table)],
+            lambda: in_thread(clients.database_threads, keys.ping),
+        ),
+        live=lambda: first_problem(
+            readers.replies.stopped, readers.balances.stopped, lambda: producer_problem(clients.producer)
+        ),
+    )
 
 
 if __name__ == "__main__":

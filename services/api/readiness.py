@@ -1,12 +1,18 @@
-"""When the process may be sent POSTs."""
+"""When the process may be sent POSTs, and when it had better end."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.runtime.admission import BalanceTable
 from services.runtime.errors import TransientError
+from services.runtime.producing import EventProducer, ProducerFailed
+
+Check = Callable[[], str | None]
+"""None when well, else a sentence that says what is wrong."""
 
 _CACHED_SECONDS = 1.0
+_WATCH_SECONDS = 1.0
 
 
 class Readiness:
@@ -14,7 +20,7 @@ class Readiness:
 
     def __init__(
         self,
-        checks: Sequence[Callable[[], str | None]],
+        checks: Sequence[Check],
         ping_database: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -25,10 +31,9 @@ class Readiness:
 
     async def __call__(self) -> str | None:
         """None when ready, else a sentence that says what is missing."""
-        for check in self._checks:
-            problem = check()
-            if problem is not None:
-                return problem
+        problem = first_problem(*self._checks)
+        if problem is not None:
+            return problem
         if self._clock() - self._pinged_at < _CACHED_SECONDS:
             return None
         try:
@@ -49,3 +54,27 @@ def balances_problem(table: BalanceTable) -> str | None:
     if table.posted_until() is None:
         return "the ledger has not been heard of yet"
     return None
+
+
+def producer_problem(producer: EventProducer) -> str | None:
+    """Why no request will ever be produced again; None while that is not so."""
+    try:
+        producer.check()
+    except ProducerFailed as error:
+        return f"the producer failed for good: {error}"
+    return None
+
+
+def first_problem(*checks: Check) -> str | None:
+    """What the first check that finds something finds."""
+    return next((problem for problem in (check() for check in checks) if problem is not None), None)
+
+
+async def watch(live: Check, give_up: Callable[[str], None]) -> None:
+    """Gives up once the process does not live any more: nobody who only looks at its exit would notice."""
+    while True:
+        problem = live()
+        if problem is not None:
+            give_up(problem)
+            return
+        await asyncio.sleep(_WATCH_SECONDS)

@@ -61,7 +61,8 @@ class BalanceTable:
         """The moment up to which every partition of usage is posted; None while one was never heard of."""
         if not self.heartbeats:
             return None
-        expected = max(beat.partition_count for beat in self.heartbeats.values())
+        # Copied: the reader's thread may add one meanwhile.
+        expected = max(beat.partition_count for beat in list(self.heartbeats.values()))
         beats = [self.heartbeats.get(partition) for partition in range(expected)]
         times = [beat.posted_until for beat in beats if beat is not None]
         return min(times) if len(times) == expected else None
@@ -109,6 +110,10 @@ class BalanceReader:
         """Stops reading."""
         self._stopping.set()
         self._thread.join(5.0)
+
+    def stopped(self) -> str | None:
+        """None while the thread runs."""
+        return None if self._thread.is_alive() else "the balances are not read any more"
 
     def problem(self) -> str | None:
         """Why admission cannot be judged; None when it can."""

@@ -65,9 +65,17 @@ def producer_config(settings: KafkaSettings, *, linger_ms: int, transactional_id
     return config
 
 
-def create_producer(settings: KafkaSettings, *, linger_ms: int, transactional_id: str | None = None) -> Producer:
-    """A producer; nothing is sent before the first record."""
+def create_producer(
+    settings: KafkaSettings,
+    *,
+    linger_ms: int,
+    transactional_id: str | None = None,
+    delivery_timeout_ms: int | None = None,
+) -> Producer:
+    """A producer; nothing is sent before the first record, nor after `delivery_timeout_ms` without an answer."""
     config = producer_config(settings, linger_ms=linger_ms, transactional_id=transactional_id)
+    if delivery_timeout_ms is not None:
+        config["delivery.timeout.ms"] = delivery_timeout_ms
     return Producer(config | {"error_cb": _log_client_error}, logger=_log)
 
 

@@ -91,7 +91,8 @@ class EventProducer:
         acknowledged: Future[Message] = Future()
 
         def report(error: KafkaError | None, message: Message) -> None:
-            if acknowledged.cancelled():
+            # From here on nobody can cancel it, or the report would fail, and with it the thread that serves all.
+            if not acknowledged.set_running_or_notify_cancel():
                 return
             if error is not None:
                 self._note(error)
