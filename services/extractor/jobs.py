@@ -44,6 +44,11 @@ class Job:
         return (self.author.topic, self.author.partition)
 
     @property
+    def text(self) -> str:
+        """What was read so far, pages joined by a form feed."""
+        return "\f".join(self.texts)
+
+    @property
     def complete(self) -> bool:
         """Whether every page was read."""
         return self.opened and len(self.pages) == len(self.page_units)

@@ -23,52 +23,35 @@ from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message
 
 from schemas.cloudevents import Undecodable
 from schemas.document import Document
 from schemas.events import ErrorCode, Failure, Price
 from services.extractor import drafting, steps
-from services.extractor.child import Answer, Broken, Judge, Judged, Open, Opened, PageRead, ReadPage, Task, Unreadable
 from services.extractor.jobs import DEATHS_MAX, Job, Partition, decode_request
 from services.extractor.lane_consumer import LaneConsumer
 from services.extractor.lanes import Lane, Lanes
 from services.extractor.outgoing import Outgoing
-from services.extractor.recogniser import Died, Recogniser
+from services.extractor.publication import Finished, Publication
+from services.extractor.reading import CannotRead, GaveUp, Reading, ReadThrough, TooLong, Verdict, took_along
+from services.extractor.recogniser import Recogniser
 from services.extractor.retrying import Retries
 from services.extractor.settings import ExtractorSettings
 from services.extractor.store_threads import StoreThreads
 from services.runtime.dead_letters import UndecodableRun
-from services.runtime.errors import Halt, TransientError
-from services.runtime.metrics import (
-    ABANDONED_RECORDS,
-    DROPPED_REQUESTS,
-    LOOP_TICK,
-    OPEN_RECORDS,
-    PAGE_SECONDS,
-    PAGES,
-    RESULTS,
-)
+from services.runtime.errors import TransientError
+from services.runtime.metrics import ABANDONED_RECORDS, DROPPED_REQUESTS, LOOP_TICK, OPEN_RECORDS, RESULTS
 from services.runtime.settings import KafkaSettings
-from services.runtime.transactions import Record, TransactionAborted, TransactionalPublisher
+from services.runtime.transactions import Record, TransactionalPublisher
 
 _log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.1
 _BUSY_SECONDS = 0.005
 _ARRIVALS_MAX = 32
-_ABORTED_PAUSE_SECONDS = 0.2
+_BROKER_PAUSE_SECONDS = 0.2
 _ADMISSION_PAUSE_SECONDS = 1.0
-_BROKEN_RUN_MAX = 10
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A record whose offset may be committed, with what is published along."""
-
-    offset: int
-    records: list[Record]
-    job: Job | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +83,6 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._publisher = publisher
         self._recogniser = recogniser
         self._stores = stores
         self._outgoing = outgoing
@@ -110,30 +92,25 @@ class Worker:
         self._clock = clock
         self._consumer = LaneConsumer(kafka, self._dropped)
         self._threads: StoreThreads[steps.Outcome] = StoreThreads(settings.store_threads)
-        self._lanes = Lanes(settings.uploads_every)
+        self._reading = Reading(
+            recogniser, Lanes(settings.uploads_every), self._consumer.starts, settings.waiting_pages_max, clock
+        )
+        self._publication = Publication(publisher, clock)
         self._retries = Retries(settings.refuse_after_seconds)
         self._undecodable = UndecodableRun()
         self._numbers = count(1)
         self._jobs: dict[int, Job] = {}
-        self._open: dict[Partition, int] = {}
-        self._ready: set[int] = set()
-        self._reading: int | None = None
-        self._reading_since = 0.0
-        self._finished: dict[Partition, Finished] = {}
-        self._publish_after = 0.0
-        self._broken_run = 0
-        self._draining = False
+        self._open: dict[Partition, Job] = {}
         self._broker_problem: str | None = "the consumer group is not joined yet"
         self._store_problem: str | None = None
 
     @property
     def problem(self) -> str | None:
         """What keeps records waiting: the broker, or the object store while a record fails on it; None when well."""
-        if self._broker_problem is not None:
-            return f"the broker: {self._broker_problem}"
-        if self._store_problem is not None:
-            return f"the object store: {self._store_problem}"
-        return None
+        broker = self._broker_problem or self._publication.problem
+        if broker is not None:
+            return f"the broker: {broker}"
+        return None if self._store_problem is None else f"the object store: {self._store_problem}"
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop`, then finishes what ends in time and leaves the group.
@@ -152,28 +129,26 @@ class Worker:
             self._threads.close()
 
     def _drain(self) -> None:
-        self._draining = True
+        self._reading.draining = True
         self._consumer.stop_accepting()
         deadline = self._clock() + self._settings.drain_seconds_max
-        while (self._jobs or self._finished) and self._clock() < deadline:
+        while (self._jobs or not self._publication.is_empty) and self._clock() < deadline:
             self._turn()
         _log.info("drained", extra={"abandoned": len(self._jobs)})
 
     def _turn(self) -> None:
         self._tick()
         LOOP_TICK.set_to_current_time()
-        busy = bool(self._jobs or self._finished) or not self._recogniser.idle
+        busy = bool(self._jobs) or not self._publication.is_empty or self._reading.is_busy
         self._receive(0.0 if busy else _IDLE_SECONDS)
-        if self._jobs or busy:
-            wait([*self._recogniser.waitables(), self._threads.waitable], _BUSY_SECONDS)
+        if busy or self._jobs:
+            wait([*self._reading.waitables(), self._threads.waitable], _BUSY_SECONDS)
         for number, outcome in self._threads.collect():
             self._stepped(number, outcome)
-        answer = self._recogniser.collect()
-        if answer is not None:
-            self._answered(answer)
+        self._decide(self._reading.collect())
         for again in self._retries.take_due(self._clock()):
             again()
-        self._dispatch()
+        self._decide(self._reading.next())
         self._publish()
 
     # 1, 2: arrival
@@ -185,7 +160,7 @@ class Worker:
             except TransientError as error:
                 self._broker_problem = str(error)
                 _log.warning("the broker: %s", error)
-                time.sleep(_ABORTED_PAUSE_SECONDS)
+                time.sleep(_BROKER_PAUSE_SECONDS)
                 return
             if message is None:
                 break
@@ -201,8 +176,8 @@ class Worker:
         except Undecodable as error:
             self._undecodable.add(message, str(error))
             partition = (str(message.topic()), int(message.partition() or 0))
-            records = self._outgoing.dead_letter(message, str(error))
-            self._finished[partition] = Finished(int(message.offset() or 0), records, None)
+            letter = self._outgoing.dead_letter(message, str(error))
+            self._publication.add(partition, Finished(int(message.offset() or 0), letter, None))
             return
         self._undecodable.end()
         number = next(self._numbers)
@@ -213,12 +188,11 @@ class Worker:
             _log.warning("a start could not be counted", extra={"reason": str(error)})
             self._consumer.rewind(job.partition, author.offset)
             return
-        self._jobs[number] = job
-        self._open[job.partition] = number
+        self._jobs[number] = self._open[job.partition] = job
         OPEN_RECORDS.labels(lane=lane).inc()
-        self._lanes.add(number, lane, suspect=starts.suspect)
+        self._reading.enter(job, suspect=starts.suspect)
         if starts.alone >= DEATHS_MAX:
-            self._fail(job, _took_along())
+            self._fail(job, took_along())
         else:
             self._look(job)
 
@@ -281,7 +255,7 @@ class Worker:
             other.others_passed += 1
         match outcome:
             case steps.Downloaded():
-                self._ready.add(job.number)
+                self._reading.ready(job)
             case steps.Publish(document):
                 self._publishable(job, document)
             case steps.Drop():
@@ -292,92 +266,20 @@ class Worker:
             case steps.Fail(failure):
                 self._fail(job, failure)
 
-    # 5: reading
+    # 5, 6: what was read, and its document
 
-    def _dispatch(self) -> None:
-        if not self._recogniser.idle:
-            return
-        if not self._ready:
-            self._recogniser.recycle_if_grown()
-            return
-        alone_before = self._lanes.alone
-        number = self._lanes.next(self._ready)
-        if number is None:
-            return
-        job = self._jobs[number]
-        if self._lanes.alone == number and alone_before != number and not self._count_alone(job):
-            return
-        self._ready.discard(number)
-        self._reading, self._reading_since = number, self._clock()
-        self._recogniser.submit(_next_task(job))
+    def _decide(self, verdict: Verdict | None) -> None:
+        match verdict:
+            case ReadThrough(job, language, words):
+                self._conclude(job, language, words)
+            case CannotRead(job, failure):
+                self._fail(job, failure)
+            case GaveUp(job, failure):
+                self._refuse(job, failure)
+            case TooLong(job):
+                self._finish(job, self._outgoing.passed_on(job.request, job.attributes))
 
-    def _count_alone(self, job: Job) -> bool:
-        try:
-            before = self._consumer.starts.alone(job.partition)
-        except KafkaException as error:
-            _log.warning("a start alone could not be counted", extra={"reason": str(error)})
-            self._lanes.discard(job.number)
-            self._lanes.add(job.number, job.lane, suspect=True)
-            return False
-        if before >= DEATHS_MAX:
-            self._fail(job, _took_along())
-            return False
-        return True
-
-    def _answered(self, answer: Answer | Died) -> None:
-        number, self._reading = self._reading, None
-        job = self._jobs.get(number) if number is not None else None
-        if job is None:
-            return  # Abandoned while it was read.
-        if isinstance(answer, Opened | PageRead | Judged | Unreadable):
-            self._broken_run = 0
-        match answer:
-            case Opened(media_type, page_units):
-                self._opened(job, media_type, page_units)
-            case PageRead(layout, text):
-                PAGES.labels(lane=job.lane).inc()
-                PAGE_SECONDS.observe(self._clock() - self._reading_since)
-                job.pages.append(layout)
-                job.texts.append(text)
-                self._ready.add(job.number)
-            case Judged(language, words):
-                self._read(job, language, words)
-            case Unreadable(code, reason):
-                self._fail(job, Failure(code=ErrorCode(code), reason=reason))
-            case Broken():
-                self._broken(job)
-            case Died(reason):
-                self._died(job, reason)
-
-    def _opened(self, job: Job, media_type: str, page_units: tuple[int, ...]) -> None:
-        job.opened, job.media_type, job.page_units = True, media_type, page_units
-        if job.lane is Lane.WAITING and len(page_units) > self._settings.waiting_pages_max:
-            self._finish(job, self._outgoing.passed_on(job.request, job.attributes))
-        else:
-            self._ready.add(job.number)
-
-    def _died(self, job: Job, reason: str) -> None:
-        # While this process is being stopped, whatever ends the child says nothing about the document.
-        job.deaths += 0 if self._draining else 1
-        if job.deaths < DEATHS_MAX:
-            self._ready.add(job.number)
-            return
-        text = f"Reading it ended the recogniser {job.deaths} times; the last time: {reason}."
-        self._fail(job, Failure(code=ErrorCode.UNREADABLE_DOCUMENT, reason=text))
-
-    def _broken(self, job: Job) -> None:
-        job.attempts += 1
-        if job.attempts < DEATHS_MAX:
-            self._ready.add(job.number)
-            return
-        self._broken_run += 1
-        if self._broken_run >= _BROKEN_RUN_MAX:
-            raise Halt(f"the engine failed on {self._broken_run} documents in a row; see the log for its reason")
-        self._refuse(job, Failure(code=ErrorCode.UNAVAILABLE, reason="The engine failed; ask again."))
-
-    # 6: the document
-
-    def _read(self, job: Job, language: str, words: int) -> None:
+    def _conclude(self, job: Job, language: str, words: int) -> None:
         engine = self._recogniser.engine
         assert engine is not None, "a page was read, so the models are loaded"
         at = self._now()
@@ -388,7 +290,7 @@ class Worker:
                 job.author,
                 self._facts.price,
                 pages=job.pages,
-                text=_join(job.texts),
+                text=job.text,
                 language=language,
                 words=words,
                 media_type=job.media_type,
@@ -399,15 +301,13 @@ class Worker:
             )
             return steps.conclude(self._stores.documents, draft)
 
-        self._lanes.discard(job.number)
+        self._reading.leave(job)
         self._step(job, conclude)
 
     def _fail(self, job: Job, failure: Failure) -> None:
         url = drafting.file_url(self._facts.file_url_base, job.request.key)
         draft = drafting.failed(job.request, job.author, self._facts.price, failure, url=url, at=self._now())
-        self._lanes.discard(job.number)
-        self._ready.discard(job.number)
-        self._recogniser.forget(job.path)
+        self._reading.leave(job)
         self._step(job, lambda: steps.conclude(self._stores.documents, draft))
 
     # 7: publication
@@ -422,27 +322,11 @@ class Worker:
         self._finish(job, self._outgoing.of_refusal(job.request, failure, job.attributes))
 
     def _finish(self, job: Job, records: list[Record]) -> None:
-        self._recogniser.forget(job.path)
-        self._lanes.discard(job.number)
-        self._ready.discard(job.number)
-        self._finished[job.partition] = Finished(job.author.offset, records, job)
+        self._reading.leave(job)
+        self._publication.add(job.partition, Finished(job.author.offset, records, job))
 
     def _publish(self) -> None:
-        metadata = self._consumer.group_metadata
-        if not self._finished or metadata is None or self._clock() < self._publish_after:
-            return
-        batch = dict(self._finished)
-        records = [record for finished in batch.values() for record in finished.records]
-        offsets = [TopicPartition(*partition, finished.offset + 1) for partition, finished in batch.items()]
-        try:
-            self._publisher.publish(records, offsets, metadata)
-        except TransactionAborted as error:
-            # What is still held after the next poll is published again, under the generation of that time.
-            self._broker_problem = str(error)
-            self._publish_after = self._clock() + _ABORTED_PAUSE_SECONDS
-            return
-        for partition, finished in batch.items():
-            del self._finished[partition]
+        for partition, finished in self._publication.publish(self._consumer.group_metadata).items():
             self._consumer.starts.finished(partition)
             if finished.job is not None:
                 self._close(finished.job)
@@ -457,16 +341,12 @@ class Worker:
 
     def _dropped(self, partition: Partition) -> None:
         """The partition is no longer ours: its record is abandoned where it stands."""
-        self._finished.pop(partition, None)
-        number = self._open.pop(partition, None)
-        if number is None:
-            return
-        ABANDONED_RECORDS.inc()
-        self._lanes.discard(number)
-        self._ready.discard(number)
-        job = self._jobs[number]
-        self._recogniser.forget(job.path)
-        self._close(job)
+        self._publication.drop(partition)
+        job = self._open.get(partition)
+        if job is not None:
+            ABANDONED_RECORDS.inc()
+            self._reading.leave(job)
+            self._close(job)
 
 
 class _StepFailed(Exception):
@@ -476,22 +356,3 @@ class _StepFailed(Exception):
         super().__init__(str(error))
         self.error = error
         self.step = step
-
-
-def _next_task(job: Job) -> Task:
-    if not job.opened:
-        return Open(job.path)
-    if not job.complete:
-        return ReadPage(job.path, len(job.pages))
-    return Judge(job.path, _join(job.texts))
-
-
-def _join(texts: list[str]) -> str:
-    return "\f".join(texts)
-
-
-def _took_along() -> Failure:
-    return Failure(
-        code=ErrorCode.UNREADABLE_DOCUMENT,
-        reason=f"Reading it ended the whole extractor {DEATHS_MAX} times.",
-    )

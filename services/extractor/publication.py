@@ -1,0 +1,69 @@
+"""Finished records, published in batches: results, usage and offsets of all of them in one transaction."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import TopicPartition
+
+from services.extractor.jobs import Job, Partition
+from services.runtime.transactions import Record, TransactionAborted, TransactionalPublisher
+
+_ABORTED_PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A record whose offset may be committed, with what is published along; no job if it was undecodable."""
+
+    offset: int
+    records: list[Record]
+    job: Job | None
+
+
+class Publication:
+    """What waits for the next transaction, one record a partition."""
+
+    def __init__(self, publisher: TransactionalPublisher, clock: Callable[[], float] = time.monotonic) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._waiting: dict[Partition, Finished] = {}
+        self._not_before = 0.0
+        self.problem: str | None = None
+        """Why the last transaction was aborted; None after one that was not."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    def add(self, partition: Partition, finished: Finished) -> None:
+        """The record of this partition is finished."""
+        self._waiting[partition] = finished
+
+    def drop(self, partition: Partition) -> None:
+        """The partition is no longer ours: whoever owns it now finishes its record."""
+        self._waiting.pop(partition, None)
+
+    def publish(self, group_metadata: Any | None) -> dict[Partition, Finished]:
+        """Publishes what waits and returns it; without a membership, or after an abort, nothing for now.
+
+        Raises:
+            ProducerLost: the transaction's fate is unknown.
+        """
+        if not self._waiting or group_metadata is None or self._clock() < self._not_before:
+            return {}
+        batch = dict(self._waiting)
+        records = [record for finished in batch.values() for record in finished.records]
+        offsets = [TopicPartition(*partition, finished.offset + 1) for partition, finished in batch.items()]
+        try:
+            self._publisher.publish(records, offsets, group_metadata)
+        except TransactionAborted as error:
+            # What is still held after the next poll is published again, under the generation of that time.
+            self.problem = str(error)
+            self._not_before = self._clock() + _ABORTED_PAUSE_SECONDS
+            return {}
+        self.problem = None
+        self._waiting.clear()
+        return batch
