@@ -85,7 +85,8 @@ def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSetting
     ends = Ends(AdminClient(common_config(kafka)), topic)
     balances = BalanceReader(kafka, BalanceTable(AdmissionSettings().staleness_seconds_max))
     config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", prompt=True)
-    raw_consumer = create_consumer(config | {"enable.partition.eof": True})
+    # A backlog is read as fast as it is posted; what is fetched ahead only takes memory.
+    raw_consumer = create_consumer(config | {"enable.partition.eof": True, "queued.max.messages.kbytes": 8_192})
     consumer = UsageConsumer(raw_consumer, topic, Places(engine, None if kafka.embedded else ends))
 
     def is_elected() -> bool:
