@@ -62,6 +62,11 @@ def event_type(event: type[Event]) -> str:
 
 def encode(event: Event, attributes: Attributes) -> tuple[Headers, bytes]:
     """Headers and body of one record; `attributes.id` is fresh for every record produced."""
+    return encode_attributes(attributes), event.to_json()
+
+
+def encode_attributes(attributes: Attributes) -> Headers:
+    """The headers of one record, whose body is encoded already."""
     headers = {
         "ce_specversion": SPEC_VERSION,
         "ce_id": attributes.id,
@@ -75,7 +80,7 @@ def encode(event: Event, attributes: Attributes) -> tuple[Headers, bytes]:
         headers["correlation-id"] = attributes.correlation_id
     if attributes.traceparent:
         headers["traceparent"] = attributes.traceparent
-    return [(name, value.encode()) for name, value in headers.items()], event.to_json()
+    return [(name, value.encode()) for name, value in headers.items()]
 
 
 def decode(headers: RawHeaders, body: bytes | None) -> Decoded:

@@ -180,8 +180,7 @@ def _account_row(account: Account) -> dict[str, Any]:
 
 def _outbox_rows(outcome: Outcome) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = [
-        {"user_id": entry.posting.user_id, "entry_event": entry.to_event().to_json().decode()}
-        for entry in outcome.entries
+        {"user_id": entry.posting.user_id, "entry_event": entry.event_json()} for entry in outcome.entries
     ]
     users = (user_of(name) for name in outcome.accounts)
     return rows + [{"user_id": user, "entry_event": None} for user in users if user is not None]

@@ -4,7 +4,9 @@ Two replicas may both believe for a moment that it is their turn. Then an entry 
 balance may come late: its version tells, and the next cycle publishes the newest again.
 """
 
+import json
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from threading import Event
 from confluent_kafka import Message
 from sqlalchemy import Engine
 
+from schemas.cloudevents import Attributes, encode_attributes, event_type
 from schemas.events import BalanceChanged, EntryPosted
 from schemas.topics import BALANCES, ENTRIES
 from services.ledger import outbox
@@ -86,7 +89,9 @@ class Publisher:
 
         Raises:
             TransientError: database or broker are away; what was not published stays in the outbox.
+            ProducerFailed: this process will never publish again; a new one has to.
         """
+        self._producer.check()
         if not self._is_elected():
             # Whoever had the turn meanwhile may have died in the middle of it.
             self._cycled_at = None
@@ -129,8 +134,16 @@ class Publisher:
         return len(rows)
 
     def _send_entry(self, user_id: str, body: str) -> "Future[Message]":
-        entry = EntryPosted.model_validate_json(body)
-        return self._producer.send(ENTRIES, user_id, entry, subject=entry.entry_id, correlation_id=entry.result_id)
+        entry = json.loads(body)
+        attributes = Attributes(
+            id=str(uuid.uuid4()),
+            type=event_type(EntryPosted),
+            source=self._producer.source,
+            subject=entry["entryId"],
+            time=self._now(),
+            correlation_id=entry["resultId"],
+        )
+        return self._producer.send_encoded(ENTRIES, user_id, encode_attributes(attributes), body.encode())
 
     def _send_balance(self, balance: Balance) -> "Future[Message]":
         event = BalanceChanged(

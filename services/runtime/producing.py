@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from schemas.cloudevents import Attributes, encode, event_type
+from schemas.cloudevents import Attributes, Headers, encode, event_type
 from schemas.events import Event
 from schemas.topics import Topic
 from services.runtime.errors import BrokerUnavailable
@@ -57,7 +57,7 @@ class EventProducer:
     ) -> None:
         self._producer = producer
         self._settings = settings
-        self._source = f"/ocr-services/{source}"
+        self.source = f"/ocr-services/{source}"
         self._now = now
         self._failure: str | None = None
         self._stopping = threading.Event()
@@ -81,13 +81,16 @@ class EventProducer:
         """
         attributes = attributes_for(
             event,
-            source=self._source,
+            source=self.source,
             subject=subject,
             now=self._now(),
             correlation_id=correlation_id,
             traceparent=traceparent,
         )
-        headers, body = encode(event, attributes)
+        return self.send_encoded(topic, key, *encode(event, attributes))
+
+    def send_encoded(self, topic: Topic, key: str | None, headers: Headers, body: bytes) -> "Future[Message]":
+        """As `send`, for an event that was encoded before."""
         acknowledged: Future[Message] = Future()
 
         def report(error: KafkaError | None, message: Message) -> None:

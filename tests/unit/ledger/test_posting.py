@@ -1,11 +1,14 @@
 """Postings are a pure function of what came and of how the accounts stand."""
 
+import json
 import random
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
+from schemas.events import EntryPosted
 from services.ledger.hashing import GENESIS, entry_hash, event_hash
 from services.ledger.posting import ISSUED, Account, Outcome, Posting, accounts_of, credit, debit, post
 from tests.support.usage import NOON, usage
@@ -96,7 +99,9 @@ def test_an_entry_has_the_same_id_when_it_is_posted_again_after_a_restore() -> N
 def test_the_published_entry_carries_all_that_its_hash_covers() -> None:
     for posting in (debit(usage("r1"), 0, 0), credit("bob", 10, "k", "a note")):
         entry = _post([posting]).entries[0]
-        event = type(entry.to_event()).model_validate_json(entry.to_event().to_json())
+        event = EntryPosted.model_validate_json(entry.event_json(), strict=True)
+        assert set(json.loads(entry.event_json())) == {to_camel(name) for name in EntryPosted.model_fields}
+        assert (event.entry_id, event.sequence, event.posted_at) == (entry.id, 1, NOON)
         assert event_hash(event) == entry.entry_hash
         assert event.usage == posting.usage
         assert event.note == posting.note
