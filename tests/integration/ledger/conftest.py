@@ -68,9 +68,11 @@ def kafka_settings(kafka: KafkaPart, topic_prefix: str) -> KafkaSettings:
 
 
 @pytest.fixture
-def wire(kafka_settings: KafkaSettings) -> Wire:
+def wire(kafka_settings: KafkaSettings) -> Iterator[Wire]:
     """The topics of this test."""
-    return Wire(kafka_settings)
+    wire = Wire(kafka_settings)
+    yield wire
+    wire.close()
 
 
 def _engine(url: str) -> Iterator[Engine]:

@@ -76,6 +76,10 @@ class Wire:
             partition=anywhere if partition is None else partition,
         )
 
+    def close(self) -> None:
+        """Lets go of the broker."""
+        self._producer.close()
+
     def flush(self) -> None:
         """Waits until all is on the broker."""
         assert self._producer.flush(20) == 0
@@ -192,6 +196,7 @@ def running(
         consumer.close()
         balances.close()
         producer.close()
+        raw_producer.close()
 
 
 @contextmanager
