@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse, Response
 
+from services.api.docs_page import CONTENT_SECURITY_POLICY, docs_page
 from services.api.documentation import openapi_of
 from services.api.errors import install_error_handlers
 from services.api.middleware import AroundEveryRequest
@@ -25,7 +27,15 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
             app.state.parts = parts
             yield
 
-    app = FastAPI(title="OCR Services API", version="1", lifespan=lifespan, redirect_slashes=False, redoc_url=None)
+    app = FastAPI(
+        title="OCR Services API",
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        # The framework's own page loads its scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
     for router in (ocr.router, files.router, tokens.router, operations.router):
         app.include_router(router)
     install_error_handlers(app, settings.retry_after_seconds)
@@ -36,5 +46,10 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
             app.openapi_schema = openapi_of(app)
         return app.openapi_schema
 
+    async def docs(_request: Request) -> Response:
+        policy = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        return HTMLResponse(docs_page(openapi()), headers=policy)
+
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/docs", docs, include_in_schema=False)
     return app

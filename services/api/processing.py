@@ -1,5 +1,6 @@
 """How a POST is answered. The order of the steps is what keeps an answer from falling between."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from services.api.settings import ApiSettings
 from services.api.waiters import InFlight, Reply, Signal, Waiter, Waiters
 from services.runtime.admission import Verdict
 from services.runtime.object_store import StoredObject
+
+_log = logging.getLogger(__name__)
 
 
 class Lookups(Protocol):
@@ -111,6 +114,8 @@ class Processor:
         await self.pending.write(row)
         # 7. Produce: once acknowledged the work is done, whatever becomes of this process.
         await self.sender.send(request, somebody_waits=preference.waits, traceparent=traceparent)
+        # The line that ties the request's id to the id that all other services log.
+        _log.info("requested", extra={"correlation_id": request.result_id, "somebody_waits": preference.waits})
 
     async def _await_answer(
         self, waiter: Waiter, request: OcrRequest, deadline: float, preference: Preference

@@ -323,6 +323,14 @@ def test_health_says_what_is_wrong() -> None:
     assert assert_error(call(ill, "GET", "/readyz", key=None), 503, "unavailable") == "the replies are not read yet"
 
 
+def test_the_documentation_is_served_to_people_and_programs() -> None:
+    application = app(FakeWorld())
+    page = call(application, "GET", "/docs", key=None)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert call(application, "GET", "/openapi.json", key=None).json()["openapi"].startswith("3.")
+
+
 def test_metrics_count_by_route_and_never_by_what_was_asked_for() -> None:
     application = app(FakeWorld())
     call(application, "GET", f"/api/ocr/results/{RESULT_ID}")

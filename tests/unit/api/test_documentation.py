@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from services.api.docs_page import docs_page
 from services.api.errors import ERRORS
 from tests.unit.api.fakes import FakeWorld, app
 
@@ -77,3 +78,22 @@ def test_bodies_have_examples_and_the_frameworks_own_errors_are_gone() -> None:
         "tokensUsed",
         "language",
     }
+
+
+def test_the_page_shows_every_operation_and_code_and_loads_nothing_from_elsewhere() -> None:
+    page = docs_page(DOCUMENT)
+    for name, operation in OPERATIONS:
+        assert f"<code>{name}</code>" in page
+        for answer in operation["responses"].values():
+            for code in answer.get("content", {}).get("application/json", {}).get("examples", {}):
+                assert f"&quot;code&quot;: &quot;{code}&quot;" in page
+    assert "ocr/user_id/filename.jpg" in page
+    assert "<script" not in page
+    assert "src=" not in page
+    assert "<link" not in page
+
+
+def test_the_page_escapes_what_it_shows() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    document = DOCUMENT | {"info": {"title": evil, "description": evil}}
+    assert "<img" not in docs_page(document)
