@@ -94,6 +94,16 @@ def object_store(parts_directory: Path, coverage: Coverage, progress: Progress) 
     started.end()
 
 
+@pytest.fixture(autouse=True)
+def _real_parts_where_needed(request: pytest.FixtureRequest) -> None:
+    """Skips a test marked `needs_real` where a part that it names is a stand-in."""
+    marker = request.node.get_closest_marker("needs_real")
+    for name in marker.args if marker else ():
+        part: KafkaPart | ObjectStorePart = request.getfixturevalue(name)
+        if part.kind == "embedded":
+            pytest.skip(f"{part.description} does not hold what this test asserts")
+
+
 @pytest.fixture
 def start_notifying_store(
     kafka: KafkaPart, parts_directory: Path, coverage: Coverage, progress: Progress

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
+import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
@@ -35,6 +36,7 @@ def test_a_result_whose_event_was_lost_is_found_by_its_document(stack: Stack, ap
     assert answer.json()["text"] == "no event", "the wait ran out, and looked once more"
 
 
+@pytest.mark.needs_real("kafka")
 def test_replies_are_heard_on_partitions_that_were_added_later(stack: Stack, api: Replica) -> None:
     topic = topic_name(stack.kafka, RESULTS)
     admin = AdminClient(common_config(stack.kafka))

@@ -1,5 +1,6 @@
 """Topics and first offsets, against a real broker."""
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -45,6 +46,7 @@ def test_every_topic_is_there_with_its_dead_letters_and_a_second_time_nothing_is
     assert counts == {topic.name: 1 if topic.partitions == 1 else 2 for topic in TOPICS}
 
 
+@pytest.mark.needs_real("kafka")
 def test_new_partitions_of_a_lane_begin_at_zero(kafka: KafkaPart, topic_prefix: str) -> None:
     provision_topics(_settings(kafka, topic_prefix))
     assert _committed(_settings(kafka, topic_prefix), 2) == [0, 0]
@@ -64,6 +66,7 @@ def test_provisioning_again_does_not_touch_what_was_worked_on(kafka: KafkaPart, 
     assert _committed(settings, 2) == [3, 0]
 
 
+@pytest.mark.needs_real("kafka")
 def test_lost_offsets_are_not_guessed_and_skip_to_end_moves_only_them(kafka: KafkaPart, topic_prefix: str) -> None:
     settings = _settings(kafka, topic_prefix)
     provision_topics(settings)
