@@ -7,11 +7,13 @@ from typing import Literal
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from schemas.topics import Topic
+from services.runtime.client_logs import OnceInAWhile
 from services.runtime.settings import KafkaSettings
 
 Config = dict[str, str | int | float | bool]
 
 _log = logging.getLogger(__name__)
+_log.addFilter(OnceInAWhile())
 
 
 def common_config(settings: KafkaSettings) -> Config:
