@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from services.runtime import groups
 from services.runtime.errors import BrokerUnavailable
@@ -57,7 +57,7 @@ class LaneOffsets:
             return set()
         with self._consumer() as consumer:
             states = {
-                partition: _state(consumer, *partition)
+                partition: _state(consumer, *partition, by_fetch=self._settings.embedded)
                 for partition in sorted({(place.topic, place.partition) for place in places})
             }
         return {place for place in places if _is_done(states[place.topic, place.partition], place.offset)}
@@ -66,7 +66,7 @@ class LaneOffsets:
     def _consumer(self) -> Iterator[Consumer]:
         config = consumer_config(self._settings, group=groups.EXTRACTOR, offset_reset="error")
         # What a transaction holds that is still open is there, too.
-        consumer = create_consumer(config | {"isolation.level": "read_uncommitted"})
+        consumer = create_consumer(config | {"isolation.level": "read_uncommitted", "enable.partition.eof": True})
         try:
             yield consumer
         except KafkaException as error:
@@ -79,7 +79,7 @@ def _is_done(state: LaneState | None, offset: int) -> bool:
     return state is None or state.is_done(offset)
 
 
-def _state(consumer: Consumer, topic: str, partition: int) -> LaneState | None:
+def _state(consumer: Consumer, topic: str, partition: int, *, by_fetch: bool) -> LaneState | None:
     """None for a partition that does not exist: its records are gone with it."""
     where = TopicPartition(topic, partition)
     try:
@@ -88,5 +88,19 @@ def _state(consumer: Consumer, topic: str, partition: int) -> LaneState | None:
         if error_code(error) in _NOT_THERE:
             return None
         raise
+    if by_fetch:
+        high = max(high, _high_by_fetch(consumer, topic, partition))
     committed = consumer.committed([where], timeout=_TIMEOUT_SECONDS)[0].offset
     return LaneState(committed if committed >= 0 else None, low, high)
+
+
+def _high_by_fetch(consumer: Consumer, topic: str, partition: int) -> int:
+    """Where a partition ends, as told with its records: the embedded broker under-reports it to who asks."""
+    where = TopicPartition(topic, partition, OFFSET_BEGINNING)
+    consumer.assign([where])
+    try:
+        if consumer.poll(_TIMEOUT_SECONDS) is None:
+            raise BrokerUnavailable(f"nothing was heard of partition {partition} of {topic}")
+        return int(consumer.get_watermark_offsets(where, cached=True)[1])
+    finally:
+        consumer.unassign()

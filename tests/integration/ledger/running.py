@@ -155,7 +155,7 @@ def running(
     ends = Ends(AdminClient(common_config(kafka)), topic)
     config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", prompt=True)
     raw_consumer = create_consumer(config | {"enable.partition.eof": True})
-    consumer = UsageConsumer(raw_consumer, topic, locate or Places(engine, ends))
+    consumer = UsageConsumer(raw_consumer, topic, locate or Places(engine, None if kafka.embedded else ends))
     balances = BalanceReader(kafka, BalanceTable(60))
     publisher = Publisher(
         engine,
@@ -170,7 +170,7 @@ def running(
         post or partial(post_batch, engine),
         DeadLetters(raw_producer),
         lambda: producer.flush(10),
-        Heartbeats(producer, ends, interval_seconds=heartbeat_seconds, ask_the_broker=True),
+        Heartbeats(producer, ends, interval_seconds=heartbeat_seconds, ask_the_broker=not kafka.embedded),
         batch_records_max=batch_records_max,
         batch_wait_seconds=0.05,
         on_posted=publisher.wake,
