@@ -44,6 +44,8 @@ from services.runtime.settings import (
 )
 
 _DATABASE_THREADS = 4
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than load balancers keep an idle connection: else one is closed just as they send a request on it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def main() -> None:
         proxy_headers=False,
         server_header=False,
         date_header=True,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.drain_seconds),
     )
     server = DrainingServer(config, drain_seconds=settings.drain_seconds, end_waits=waiters.drain)

@@ -56,11 +56,11 @@ class Authenticator:
             DatabaseUnavailable: it cannot be looked up now.
         """
         if not text:
-            raise ApiError("invalid_api_key", "Missing API key: send it in the header X-API-Key")
+            raise _no_valid_key("Missing API key: send it in the header X-API-Key")
         key = await self._find(text) if looks_like_key(text) else None
         # One sentence for all three: what is wrong with a guessed key is nobody's business.
         if key is None or not key.is_valid(self._now()):
-            raise ApiError("invalid_api_key", "This API key is unknown, revoked or expired")
+            raise _no_valid_key("This API key is unknown, revoked or expired")
         return Caller(key.user_id, key.id, key.scopes)
 
     async def _find(self, text: str) -> ApiKey | None:
@@ -75,3 +75,7 @@ class Authenticator:
                 self._cached.clear()
             self._cached[hashed] = (key, self._clock() + self._cache_seconds)
         return key
+
+
+def _no_valid_key(message: str) -> ApiError:
+    return ApiError("invalid_api_key", message, {"WWW-Authenticate": "ApiKey"})

@@ -153,6 +153,7 @@ def test_without_a_valid_api_key_nothing_is_done(key: str | None) -> None:
         body = {"json": {"key": KEY}} if method == "POST" else {}
         answer = call(app(world), method, path, key=None, headers=headers, **body)
         assert_error(answer, 401, "invalid_api_key")
+        assert answer.headers["www-authenticate"] == "ApiKey"
     assert world.log == []
 
 
