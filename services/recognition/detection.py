@@ -55,8 +55,30 @@ class Regions:
         x0, y0, x1, y1 = self.boxes.T
         return Regions(np.stack((width - x1, height - y1, width - x0, height - y0), axis=1), self.scores)
 
+    def with_large(self, large: Regions, letters: NDArray[np.float32]) -> Regions:
+        """These regions and the large ones that hold a large letter; what lies within those goes.
+
+        large: regions found at a smaller scale; letters: N x 4 (x, y, width, height) of large letters.
+        """
+        x, y = letters[:, 0] + letters[:, 2] / 2, letters[:, 1] + letters[:, 3] / 2
+        x0, y0, x1, y1 = (side[:, None] for side in large.boxes.T)
+        holds = (x0 < x) & (x < x1) & (y0 < y) & (y < y1) & (y1 - y0 >= letters[:, 3])
+        large = Regions(large.boxes[holds.any(axis=1)], large.scores[holds.any(axis=1)])
+        kept = ~_coincide(self.boxes, large.boxes)
+        return Regions(
+            np.concatenate((self.boxes[kept], large.boxes)), np.concatenate((self.scores[kept], large.scores))
+        )
+
     def moved(self, x: int, y: int) -> Regions:
         return Regions(self.boxes + np.array((x, y, x, y), dtype=np.float32), self.scores)
+
+
+def _coincide(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which boxes share more than half of the smaller area with one of the others: N booleans."""
+    corners = np.maximum(boxes[:, None, :2], others[:, :2]), np.minimum(boxes[:, None, 2:], others[:, 2:])
+    shared = (corners[1] - corners[0]).clip(0).prod(axis=2)
+    areas, other_areas = ((sides[:, 2:] - sides[:, :2]).prod(axis=1) for sides in (boxes, others))
+    return np.asarray((shared > np.minimum(areas[:, None], other_areas) / 2).any(axis=1))
 
 
 def find_words(grey: NDArray[np.uint8], scale: float, networks: Networks) -> Regions:

@@ -32,6 +32,10 @@ _WIDTH_TO_HEIGHT = (0.1, 6.0)
 _LETTERS_MIN = 3
 
 
+# A headline's letters are so much larger than the page's that the detector needs another look at them.
+_LARGE_FACTOR_MIN = 3.0
+
+
 @dataclass(frozen=True)
 class Letters:
     """The letter-like shapes on a page.
@@ -50,6 +54,12 @@ class Letters:
         heights = np.sort(self.shapes[:, 3])
         weights = np.cumsum(heights)
         return float(heights[np.searchsorted(weights, weights[-1] / 2)])
+
+    @property
+    def large(self) -> Letters | None:
+        """Those of a headline, if there is one: several times as high as the typical letter."""
+        shapes = self.shapes[self.shapes[:, 3] >= _LARGE_FACTOR_MIN * self.height]
+        return Letters(shapes) if len(shapes) >= _LETTERS_MIN else None
 
     @property
     def box(self) -> tuple[int, int, int, int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.recognition.letters import Letters
 
 # Enough letters to ask for their neighbours, and the rest to be asked about.
-_ASKED_MAX = 400
+_ASKED_MAX = 200
 _NEIGHBOURS = 2
 
 # Fewer letters than this have neighbours by chance.
@@ -51,7 +51,7 @@ def sideways_share(letters: Letters) -> float:
     alike = np.maximum(sizes[asked, None] / sizes, sizes / sizes[asked, None]) <= _SIZE_FACTOR_MAX
     distance[~alike] = np.inf
     distance[np.arange(len(asked)), asked] = np.inf
-    nearest = np.argsort(distance, axis=1)[:, :_NEIGHBOURS]
+    nearest = np.argpartition(distance, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
     rows = np.arange(len(asked))[:, None]
     counts = np.isfinite(distance[rows, nearest])
     if not counts.any():

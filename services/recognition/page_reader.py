@@ -85,7 +85,11 @@ class PageReader:
         left, top, right, bottom = _area(letters, grey.shape)
         area = grey[top:bottom, left:right]
         scale = min(_SCALE_MAX, _LETTER_HEIGHT_PIXELS / letters.height, sqrt(_DETECTED_PIXELS_MAX / area.size))
-        return find_words(area, scale, self._networks).moved(left, top)
+        regions = find_words(area, scale, self._networks).moved(left, top)
+        if letters.large is None:
+            return regions
+        coarse = find_words(area, _LETTER_HEIGHT_PIXELS / letters.large.height, self._networks).moved(left, top)
+        return regions.with_large(coarse, letters.large.shapes)
 
     def _read(self, view: _View) -> list[Reading]:
         return read_crops(view.grey, view.regions.boxes, self._networks)

@@ -56,3 +56,13 @@ def test_a_page_survives_its_json(engine: Engine, save: Callable[..., Path]) -> 
 
     assert again.text == page.text
     assert again.to_dict() == page.to_dict()
+
+
+def test_a_headline_of_large_letters_is_read_with_the_text_below(engine: Engine, save: Callable[..., Path]) -> None:
+    page = draw_lines(LETTER, size=(1000, 700), letter_pixels=22, top=330)
+    headline = draw_lines(("Summer in", "the city"), size=(1000, 300), letter_pixels=130, top=10, left=40)
+    page.paste(headline.crop((0, 0, 1000, 165)), (0, 0))
+    text = recognise_file(save(page, "magazine.png"), engine).text
+
+    assert text.casefold().split()[:2] == ["summer", "in"]
+    assert "Thompson" in text
