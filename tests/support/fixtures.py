@@ -24,7 +24,7 @@ from tests.support.object_store import start_embedded_object_store, start_versit
 from tests.support.parts import DatabasePart, KafkaPart, ObjectStorePart
 from tests.support.postgres import create_database, drop_database, start_postgres
 from tests.support.starting import owned, start_first
-from tests.support.topics import create_topics
+from tests.support.topics import create_topics, delete_topics
 
 _DIRECTORY_PREFIX = "ocr-tests-"
 
@@ -189,9 +189,16 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def topic_prefix() -> str:
-    """What this test puts before the names of its topics and groups, so that tests share a broker."""
-    return f"t{secrets.token_hex(5)}."
+def topic_prefix(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What this test puts before the names of its topics and groups, so that tests share a broker.
+
+    Its topics are deleted afterwards: thousands of partitions would make the broker slow for those who follow.
+    """
+    prefix = f"t{secrets.token_hex(5)}."
+    yield prefix
+    if "kafka" in request.fixturenames:
+        part: KafkaPart = request.getfixturevalue("kafka")
+        delete_topics(part.bootstrap_servers, prefix)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ _JVM_OPTIONS = (
     "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
-_READY_SECONDS_MAX = 60.0
+_READY_SECONDS_MAX = 150.0
 _STOP_GRACE_SECONDS = 15.0
 
 

@@ -26,3 +26,12 @@ def create_topics(
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+
+def delete_topics(bootstrap_servers: str, prefix: str) -> None:
+    """Deletes every topic whose name begins with `prefix`; the broker does it when it finds the time."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    names = [name for name in admin.list_topics(timeout=_SECONDS_MAX).topics if name.startswith(prefix)]
+    if names:
+        for future in admin.delete_topics(names, operation_timeout=_SECONDS_MAX).values():
+            future.exception(_SECONDS_MAX)
