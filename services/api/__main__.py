@@ -134,7 +134,7 @@ def _start_readers(stack: ExitStack, clients: Clients, waiters: Waiters) -> Read
     kafka = KafkaSettings()
     table = BalanceTable(AdmissionSettings().staleness_seconds_max)
     readers = Readers(BalanceReader(kafka, table), ReplyReader(kafka, waiters))
-    lister = ResultLister(kafka, clients.engine, clients.dead_letters, clients.producer)
+    lister = ResultLister(kafka, clients.engine, clients.dead_letters)
     for reader in (readers.balances, readers.replies, lister):
         reader.start()
         stack.callback(reader.close)

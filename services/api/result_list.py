@@ -22,7 +22,6 @@ from services.runtime.database import reading, transaction
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.errors import Halt, TransientError
 from services.runtime.kafka import consumer_config, create_consumer, topic_name
-from services.runtime.producing import EventProducer
 from services.runtime.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
@@ -69,13 +68,10 @@ def advance_offset(connection: Connection, topic: str, partition: int, was: int 
 class ResultLister:
     """Runs the consumer in a thread of its own; starts over after whatever may pass."""
 
-    def __init__(
-        self, settings: KafkaSettings, engine: Engine, dead_letters: DeadLetters, producer: EventProducer
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, engine: Engine, dead_letters: DeadLetters) -> None:
         self._settings = settings
         self._engine = engine
         self._dead_letters = dead_letters
-        self._producer = producer
         self._topic = topic_name(settings, RESULTS)
         self._known: dict[int, int | None] = {}
         self._problem: TransientError | None = None
@@ -154,7 +150,7 @@ class ResultLister:
             if reply is not None:
                 replies.append(reply)
         # Dead letters are on the broker before the offset that skips them moves.
-        self._producer.flush(_FLUSH_SECONDS)
+        self._dead_letters.keep(_FLUSH_SECONDS)
         with transaction(self._engine) as connection:
             for partition in sorted(ends):
                 advance_offset(connection, self._topic, partition, self._known[partition], ends[partition])

@@ -38,7 +38,6 @@ class KafkaTopicSource:
         self._topic = topic_name(settings, OBJECT_STORE_EVENTS)
         self._settings = settings
         self._requester = requester
-        self._producer = producer
         self._dead_letters = DeadLetters(producer)
         self._batch_max = batch_max
         self._held: dict[Place, int] = {}
@@ -120,7 +119,7 @@ class KafkaTopicSource:
             keys |= sorted_out.keys
         if keys:
             self._requester.request(keys, Origin.NOTIFICATION, give_up)
-        while undecodable and self._producer.flush(_DEAD_LETTER_SECONDS):
+        while undecodable and self._dead_letters.flush(_DEAD_LETTER_SECONDS):
             if give_up():
                 raise GaveUp("the broker has not acknowledged the dead letters yet")
 

@@ -74,7 +74,6 @@ class SqsSource:
         self._client = client
         self._queue_url = queue_url
         self._requester = requester
-        self._producer = producer
         self._dead_letters = DeadLetters(producer)
         self._dead_letter_topic = dead_letter_topic
         self._wait_seconds = wait_seconds
@@ -114,7 +113,7 @@ class SqsSource:
         undecodable = [message for message in messages if not self._sort_out(message, keys)]
         if keys:
             self._requester.request(keys, Origin.NOTIFICATION, lambda: time.monotonic() > deadline or stopping())
-        if undecodable and self._producer.flush(_DEAD_LETTER_SECONDS):
+        if undecodable and self._dead_letters.flush(_DEAD_LETTER_SECONDS):
             raise GaveUp("the broker has not acknowledged the dead letters yet")
         if messages:
             self._delete(messages)

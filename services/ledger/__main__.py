@@ -101,11 +101,12 @@ def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSetting
         poll_seconds=ledger.outbox_poll_seconds,
         cycle_seconds=ledger.balances_cycle_seconds,
     )
+    dead_letters = DeadLetters(raw_producer)
     worker = Worker(
         consumer,
         partial(post_batch, engine),
-        DeadLetters(raw_producer),
-        partial(producer.flush, _CLOSE_SECONDS_MAX),
+        dead_letters,
+        partial(dead_letters.keep, _CLOSE_SECONDS_MAX),
         Heartbeats(
             producer,
             ends,

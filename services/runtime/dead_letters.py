@@ -2,7 +2,7 @@
 
 import logging
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.cloudevents import Headers
 from services.runtime.errors import BrokerUnavailable, Halt
@@ -70,13 +70,14 @@ class DeadLetters:
     def __init__(self, producer: Producer, consecutive_max: int = CONSECUTIVE_MAX) -> None:
         self._producer = producer
         self._run = UndecodableRun(consecutive_max)
+        self._rejected: str | None = None
 
     def decoded(self) -> None:
         """A record was fine: the run of undecodable ones ends."""
         self._run.end()
 
     def add(self, message: Message, reason: str) -> None:
-        """Queues one dead letter on the producer; the caller flushes before it commits the offset.
+        """Queues one dead letter on the producer; the caller calls `keep` or `flush` before it commits the offset.
 
         Raises:
             Halt: a run of undecodable records.
@@ -94,8 +95,34 @@ class DeadLetters:
         headers: Headers = [("ce_id", origin), ("dlq-reason", reason[:1000]), ("dlq-topic", topic)]
         self._produce(topic, None, body, headers)
 
+    def flush(self, timeout_seconds: float) -> int:
+        """Waits for the broker, and returns how many records it has not acknowledged in time.
+
+        Raises:
+            BrokerUnavailable: it rejected a dead letter, which is lost unless it is added again.
+        """
+        remaining = self._producer.flush(timeout_seconds)
+        rejected, self._rejected = self._rejected, None
+        if rejected is not None:
+            raise BrokerUnavailable(f"a dead letter was rejected: {rejected}")
+        return remaining
+
+    def keep(self, timeout_seconds: float) -> None:
+        """Waits until the broker has every dead letter.
+
+        Raises:
+            BrokerUnavailable: it has not acknowledged one in time, or rejected one.
+        """
+        remaining = self.flush(timeout_seconds)
+        if remaining:
+            raise BrokerUnavailable(f"{remaining} records not acknowledged within {timeout_seconds} s")
+
+    def _report(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._rejected = error.str()
+
     def _produce(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
         try:
-            self._producer.produce(f"{topic}.dlq", key=key, value=body, headers=headers)
+            self._producer.produce(f"{topic}.dlq", key=key, value=body, headers=headers, on_delivery=self._report)
         except (BufferError, KafkaException) as error:
             raise BrokerUnavailable(f"dead letter of {topic}: {error}") from error

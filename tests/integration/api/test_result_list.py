@@ -62,7 +62,7 @@ class Listing:
         """A replica that lists."""
         raw = create_producer(self.settings, linger_ms=0)
         events = EventProducer(raw, self.settings, source="api")
-        lister = ResultLister(self.settings, self.engine, DeadLetters(raw), events)
+        lister = ResultLister(self.settings, self.engine, DeadLetters(raw))
         lister.start()
         try:
             yield
