@@ -1,6 +1,6 @@
 """Write trained weights as the ONNX files that the services load.
 
-usage: python -m training.export --recognition FILE --detection FILE --out FOLDER
+usage: python -m training.export --recognition FILE --detection FILE [--text-probability P] --out FOLDER
 
 FILE is a state dict (.pt) of the trainers or an exported file (.onnx). The networks give raw logits for inputs of
 any size; the recogniser names its characters in the file's metadata. Batch norms stay apart from convolutions (ONNX
@@ -8,6 +8,7 @@ Runtime joins them when it loads), so that training can go on from the files. Ea
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from training.models import build_detector, build_recogniser
 OPSET = 17
 DETECTION_FILE = "db_mobilenet_v3_large_head64.onnx"
 RECOGNITION_FILE = "crnn_dense_small.onnx"
+DOCTR_TEXT_PROBABILITY = 0.3
+"""From which docTR's post-processing counts a pixel as text."""
+
 DIFFERENCE_MAX = 2e-3
 """Between logits of PyTorch and of ONNX Runtime, which join and order sums differently."""
 
@@ -84,10 +88,20 @@ def _compare(network: nn.Module, path: Path, pixels: torch.Tensor) -> None:
         raise AssertionError(f"{path}: its logits are up to {difference:g} away from PyTorch's")
 
 
-def export_detector(weights: Path, path: Path) -> None:
-    """Write the detector: N x 3 x H x W, sides multiples of 32, to N x 1 x H x W."""
+def export_detector(weights: Path, path: Path, text_probability: float) -> None:
+    """Write the detector: N x 3 x H x W, sides multiples of 32, to N x 1 x H x W.
+
+    text_probability: what the model must give to a pixel for docTR's post-processing to count it as text.
+    """
     sizes = {0: "pages", 2: "height", 3: "width"}
-    write_onnx(build_detector(weights), path, torch.rand(1, 3, 256, 320), {"input": sizes, "logits": sizes}, {})
+    model = build_detector(weights)
+    with torch.no_grad():
+        model.prob_head[-1].bias -= _logit(text_probability) - _logit(DOCTR_TEXT_PROBABILITY)
+    write_onnx(model, path, torch.rand(1, 3, 256, 320), {"input": sizes, "logits": sizes}, {})
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
 
 
 def export_recogniser(weights: Path, path: Path) -> None:
@@ -101,17 +115,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recognition", type=Path)
     parser.add_argument("--detection", type=Path)
+    parser.add_argument("--text-probability", type=float, default=DOCTR_TEXT_PROBABILITY)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    jobs = (
-        (options.detection, export_detector, DETECTION_FILE),
-        (options.recognition, export_recogniser, RECOGNITION_FILE),
-    )
-    for weights, export, name in jobs:
-        if weights is not None:
-            export(weights, options.out / name)
-            sys.stdout.write(f"{options.out / name}\n")
+    if options.detection is not None:
+        export_detector(options.detection, options.out / DETECTION_FILE, options.text_probability)
+        sys.stdout.write(f"{options.out / DETECTION_FILE}\n")
+    if options.recognition is not None:
+        export_recogniser(options.recognition, options.out / RECOGNITION_FILE)
+        sys.stdout.write(f"{options.out / RECOGNITION_FILE}\n")
 
 
 if __name__ == "__main__":

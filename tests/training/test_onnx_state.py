@@ -44,3 +44,22 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "weights.pt")
     with pytest.raises(ValueError, match="of another model"):
         build_recogniser(tmp_path / "weights.pt")
+
+
+def test_detector_comes_back_from_its_export_with_the_threshold_moved(tmp_path: Path) -> None:
+    from training.export import export_detector
+    from training.models import build_detector
+
+    model = build_detector()
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    export_detector(tmp_path / "weights.pt", tmp_path / "db.onnx", text_probability=0.5)
+
+    back = build_detector(tmp_path / "db.onnx").state_dict()
+    served = [name for name in back if not name.startswith("thresh_head.") and not name.endswith("num_batches_tracked")]
+    bias = "prob_head.6.bias"
+    for name in served:
+        if name != bias:
+            assert torch.equal(model.state_dict()[name], back[name]), name
+    # What the model gives one half now stands at three tenths.
+    moved = torch.sigmoid(back[bias] - model.state_dict()[bias])
+    assert moved.item() == pytest.approx(0.3, abs=1e-4)
