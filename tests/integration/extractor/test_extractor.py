@@ -35,6 +35,10 @@ from tests.support.scripted_engine import (
 from tests.support.stage import Stage, Topics, raise_stage, wait_for
 from tests.unit.extractor.samples import attributes
 
+# Several members of a group, fenced, with offset metadata: Apache Kafka's to give. The embedded broker runs one
+# extractor, and tests/e2e/local runs that.
+pytestmark = pytest.mark.needs_real("kafka")
+
 EXTRACTOR = "tests.support.scripted_engine"
 
 

@@ -237,6 +237,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(
     assert read_positions(sqlite_engine, [0])[0].next_offset == 2
 
 
+@pytest.mark.needs_real("kafka")
 def test_usage_that_expired_unread_is_passed_over(
     wire: Wire, kafka_settings: KafkaSettings, sqlite_engine: Engine
 ) -> None:

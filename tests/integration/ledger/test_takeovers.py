@@ -32,6 +32,7 @@ def _commit(kafka: KafkaSettings, topic: str, offset: int) -> None:
     consumer.close()
 
 
+@pytest.mark.needs_real("kafka")
 def test_a_request_is_done_with_when_the_group_is_past_it_or_it_is_gone(
     wire: Wire, kafka_settings: KafkaSettings
 ) -> None:
