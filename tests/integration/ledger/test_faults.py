@@ -59,28 +59,6 @@ def test_a_run_of_undecodable_records_halts(wire: Wire, kafka_settings: KafkaSet
     assert isinstance(ledger.failures[0], Halt)
 
 
-def test_no_offset_passes_a_dead_letter_that_is_not_kept(
-    wire: Wire, kafka_settings: KafkaSettings, sqlite_engine: Engine
-) -> None:
-    order: list[str] = []
-
-    def post(batch: Batch, now: datetime) -> Outcome:
-        kept = len(wire.records(dead_letters_name(kafka_settings, USAGE)))
-        order.append(f"posting with {kept} dead letters kept")
-        return post_batch(sqlite_engine, batch, now)
-
-    wire.send_raw(b"not an event", [], partition=0)
-    wire.flush()
-    with running(kafka_settings, sqlite_engine, post=post):
-        eventually(lambda: read_positions(sqlite_engine, [0]).get(0) == Position(1, _any_time(sqlite_engine)))
-    assert order == ["posting with 1 dead letters kept"]
-
-
-def _any_time(engine: Engine) -> datetime | None:
-    position = read_positions(engine, [0]).get(0)
-    return position.posted_until if position else None
-
-
 def test_a_database_that_is_away_stops_the_reading_and_nothing_is_lost_or_a_dead_letter(
     wire: Wire, kafka_settings: KafkaSettings, postgres: DatabasePart, postgres_engine: Engine
 ) -> None:
