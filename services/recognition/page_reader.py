@@ -62,18 +62,19 @@ class PageReader:
         if letters is None:
             return PageWords((), Frame.as_shown(grey.shape[1], grey.shape[0]))
         sideways = sideways_share(letters) > _SIDEWAYS_SHARE_MIN
-        view = self._view(grey, 90 if sideways else 0)
+        view = self._view(grey, 90) if sideways else self._view(grey, 0, letters)
         readings = self._read(view)
         trust = _trust(view, readings)
-        if len(view.regions) and trust < _TRUST_UPRIGHT:
+        if trust < _TRUST_UPRIGHT:
             better = self._better_view(grey, view, trust)
             if better is not None:
                 view, readings = better, self._read(better)
         return PageWords(_words(view, readings), view.frame)
 
-    def _view(self, grey: NDArray[np.uint8], orientation: int) -> _View:
+    def _view(self, grey: NDArray[np.uint8], orientation: int, letters: Letters | None = None) -> _View:
+        """The page turned back by `orientation`; `letters` are its letters then, where they are known."""
         upright, frame = straighten(grey, orientation, 0.0)
-        letters = measure_letters(upright)
+        letters = letters or measure_letters(upright)
         skew = skew_degrees(letters) if letters else 0.0
         if skew:
             upright, frame = straighten(grey, orientation, skew)
