@@ -106,7 +106,7 @@ class Topics:
         return [event for event in decoded if isinstance(event, model)]
 
     def _run(self) -> None:
-        config = consumer_config(self.kafka, group=f"test-{uuid.uuid4()}", offset_reset="earliest", prompt=True)
+        config = consumer_config(self.kafka, group=f"test-{uuid.uuid4()}", offset_reset="earliest")
         consumer: Consumer = create_consumer(config)
         assigned = []
         for topic in self.topics:
