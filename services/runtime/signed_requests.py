@@ -40,7 +40,7 @@ class SignedRequests:
             timeout=timeout_seconds,
             max_pool_connections=settings.connections_max,
             # As boto3 does: a body that follows its head would else wait 40 ms for the head's acknowledgement.
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # type: ignore[list-item]  # wrong stubs
         )
 
     def send(
