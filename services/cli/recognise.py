@@ -14,12 +14,17 @@ import typer
 if TYPE_CHECKING:
     from services.recognition.engine import Engine, EngineName
 
+_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pdf", ".heic", ".heif"}
+)  # fmt: skip
+"""A file of such a name is meant to be read: if it cannot be, that is told."""
+
 EXIT_SOME_FAILED = 1
 EXIT_CANNOT_START = 2
 
 
 def recognise(
-    files: Annotated[list[Path], typer.Argument(help="Images and PDFs; of a folder, all files in it.")],
+    files: Annotated[list[Path], typer.Argument(help="Images and PDFs; of a folder, those in it.")],
     engine: Annotated[str, typer.Option(help="onnx (the default, fast) or tensorflow (the reference).")] = "onnx",
     render: Annotated[
         Path | None, typer.Option(help="Folder for a PNG of each page with words and boxes drawn over it.")
@@ -29,7 +34,8 @@ def recognise(
 ) -> None:
     """Read files and print their text: {"image", "text", "language", "wordCount", "pages", "seconds"}.
 
-    A file that cannot be read gives {"image", "error": {"code", "reason"}}, and the exit status is 1.
+    A file that cannot be read gives {"image", "text": "", "error": {"code", "reason"}}, and the exit status is 1.
+    What lies in a folder and is an image or PDF neither by its content nor by its name is passed over.
     """
     reader = _load_engine(engine, threads or None, weights)
     paths = list(_expand(files))
@@ -56,12 +62,30 @@ def _load_engine(name: str, threads: int | None, weights: Path | None) -> Engine
 
 
 def _expand(files: list[Path]) -> Iterator[Path]:
-    """Files as they are; of a folder its files by name, hidden ones left out."""
+    """Files as they are; of a folder its images and PDFs, in the order of their names."""
     for path in files:
-        if path.is_dir():
-            yield from sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        inside = sorted(file for file in path.iterdir() if file.is_file())
+        readable = [file for file in inside if file.suffix.lower() in _SUFFIXES or _is_readable(file)]
+        if len(readable) < len(inside):
+            typer.echo(f"{path}: {len(inside) - len(readable)} files that are no image or PDF passed over", err=True)
+        yield from readable
+
+
+def _is_readable(path: Path) -> bool:
+    from services.recognition.errors import UnsupportedMediaType
+    from services.recognition.media_type import HEAD_BYTES, sniff
+
+    try:
+        with path.open("rb") as file:
+            sniff(file.read(HEAD_BYTES))
+    except UnsupportedMediaType:
+        return False
+    except OSError:
+        return True  # Reading it will say what is wrong with it.
+    return True
 
 
 def _with_progress(paths: list[Path]) -> Iterator[Path]:
@@ -87,9 +111,9 @@ def _recognise_one(path: Path, engine: Engine, render: Path | None) -> dict[str,
 
             render_document(path, document, render)
     except RecognitionError as error:
-        return {"image": path.name, "error": {"code": error.code, "reason": error.reason}}
+        return _failed(path, error.code, error.reason)
     except OSError as error:
-        return {"image": path.name, "error": {"code": "file_not_found", "reason": str(error.strerror or error)}}
+        return _failed(path, "file_not_found", str(error.strerror or error))
     return {
         "image": path.name,
         "text": document.text,
@@ -98,3 +122,7 @@ def _recognise_one(path: Path, engine: Engine, render: Path | None) -> dict[str,
         "pages": len(document.pages),
         "seconds": round(time.perf_counter() - started, 3),
     }
+
+
+def _failed(path: Path, code: str, reason: str) -> dict[str, Any]:
+    return {"image": path.name, "text": "", "error": {"code": code, "reason": reason}}
