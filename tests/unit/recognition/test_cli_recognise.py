@@ -33,14 +33,14 @@ def test_a_folder_is_read_file_by_file_and_failures_are_told(tmp_path: Path) -> 
     (tmp_path / "a.png").write_text("not a picture at all")
     (tmp_path / "a.csv").write_text("1,2,passed over")
     (tmp_path / ".hidden").write_text("passed over")
-    draw_lines(("Without a name",)).save(tmp_path / "c", "PNG")
+    draw_lines(("Third page",)).save(tmp_path / "c", "PNG")
     status, rows, told = run(tmp_path, tmp_path / "missing.png")
 
     assert status == 1
     assert [row["image"] for row in rows] == ["a.png", "b.png", "c", "missing.png"]
     assert rows[0]["error"]["code"] == "unsupported_media_type"
     assert rows[1]["text"] == "Second page"
-    assert rows[2]["text"] == "Without a name"
+    assert rows[2]["text"] == "Third page"
     assert (rows[3]["text"], rows[3]["error"]["code"]) == ("", "file_not_found")
     assert "2 files" in told
 
