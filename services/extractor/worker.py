@@ -326,7 +326,8 @@ class Worker:
         self._publication.add(job.partition, Finished(job.author.offset, records, job))
 
     def _publish(self) -> None:
-        for partition, finished in self._publication.publish(self._consumer.group_metadata).items():
+        published = self._publication.publish(self._consumer.group_metadata, len(self._jobs))
+        for partition, finished in published.items():
             self._consumer.starts.finished(partition)
             if finished.job is not None:
                 self._close(finished.job)
