@@ -138,7 +138,7 @@ class BalanceReader:
 
     def _follow(self) -> None:
         # No commits and no group membership: the id only satisfies the client.
-        config = consumer_config(self._settings, group="ocr-balances", offset_reset="earliest")
+        config = consumer_config(self._settings, group="ocr-balances", offset_reset="earliest", prompt=True)
         consumer = create_consumer(config | {"enable.partition.eof": True})
         try:
             topic = topic_name(self._settings, BALANCES)

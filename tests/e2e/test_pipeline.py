@@ -39,7 +39,7 @@ def test_however_uploads_and_posts_race_there_is_one_result_and_one_charge(syste
     wait_for(lambda: len(system.stage.read.events(UsageRecorded)) >= len(names), "usage")
     assert set(Counter(event.result_id for event in system.stage.read.events(ResultCompleted)).values()) == {1}
     assert set(Counter(event.usage_id for event in system.stage.read.events(UsageRecorded)).values()) == {1}
-    assert system.balance(apis[1], key) == _GRANT - spent
+    wait_for(lambda: system.balance(apis[1], key) == _GRANT - spent, "the same balance at the other replica")
 
 
 def test_an_upload_alone_is_processed_charged_and_published(system: System) -> None:

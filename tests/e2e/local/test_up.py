@@ -70,6 +70,7 @@ def test_a_service_that_dies_comes_back(stack: RunningStack, service: str) -> No
 
 @pytest.mark.parametrize("part", ["tansu", "ministack"])
 def test_a_part_that_dies_comes_back_with_its_wiring(stack: RunningStack, part: str) -> None:
+    assert eventually(lambda: stack.balance() is not None)
     before = stack.balance()
     assert before is not None
     stack.kill_child(part)
