@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from schemas.document import Document
-from schemas.events import OcrRequest, Origin, ResultCompleted, ResultFailed
+from schemas.events import ErrorCode, OcrRequest, Origin, ResultCompleted, ResultFailed, ResultRefused
 from schemas.identity import InvalidKey, ObjectKey, parse_key, result_id
 from services.api.answers import answer_of_document, error_of_failure, error_of_verdict
 from services.api.errors import ApiError, unavailable
@@ -123,6 +123,9 @@ class Processor:
         while True:
             heard = await waiter.wait(deadline - self.clock())
             if not isinstance(heard, Signal):
+                if self._is_for_another_request(heard):
+                    waiter.rearm()
+                    continue
                 return await self._answer_of_reply(heard)
             # 9. Time is up, or replies were missed: the document tells whether it is done after all.
             document = await self.lookups.document(request.user_id, request.result_id)
@@ -130,6 +133,17 @@ class Processor:
                 return answer_of_document(document)
             if heard is Signal.TIMED_OUT:
                 return self._timed_out(request.result_id, preference)
+
+    def _is_for_another_request(self, reply: Reply) -> bool:
+        """Whether this refuses the upload of the same object, which an extractor met before it heard of a grant.
+
+        This request was admitted, and where somebody waits balances are not asked again, so it goes on.
+        """
+        return (
+            isinstance(reply, ResultRefused)
+            and reply.error.code is ErrorCode.INSUFFICIENT_TOKENS
+            and self.admission.verdict(reply.user_id) is Verdict.ADMITTED
+        )
 
     async def _answer_of_reply(self, reply: Reply) -> OcrResult:
         if isinstance(reply, ResultCompleted):

@@ -63,6 +63,11 @@ class Waiter:
             self._arrived = asyncio.get_running_loop().create_future()
             self._arrived.set_result(what)
 
+    def rearm(self) -> None:
+        """What was heard was not meant for this wait: the next reply is waited for."""
+        if self._arrived.done():
+            self._arrived = asyncio.get_running_loop().create_future()
+
     async def wait(self, timeout_seconds: float) -> Reply | Signal:
         """The next reply or signal. After `Signal.MISSED` the waiter is armed again before this returns."""
         await asyncio.wait({self._arrived}, timeout=max(0.0, timeout_seconds))

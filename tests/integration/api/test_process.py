@@ -153,7 +153,6 @@ def test_a_file_that_cannot_be_read_says_so_every_time(
     [
         (ErrorCode.FILE_NOT_FOUND, 404),
         (ErrorCode.OBJECT_CHANGED, 409),
-        (ErrorCode.INSUFFICIENT_TOKENS, 402),
         (ErrorCode.UNAVAILABLE, 503),
     ],
 )

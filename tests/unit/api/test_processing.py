@@ -216,7 +216,6 @@ def test_a_failure_says_the_same_from_its_event_and_from_its_document(code: Erro
     [
         (ErrorCode.FILE_NOT_FOUND, 404),
         (ErrorCode.OBJECT_CHANGED, 409),
-        (ErrorCode.INSUFFICIENT_TOKENS, 402),
         (ErrorCode.UNAVAILABLE, 503),
     ],
 )
@@ -225,6 +224,29 @@ def test_a_refusal_has_its_code(code: ErrorCode, status: int) -> None:
     world.answer_with(refused(code))
     error = refusal(world)
     assert (error.status_code, error.code, error.detail) == (status, code, "because")
+
+
+def test_an_upload_refused_before_its_grant_was_heard_of_does_not_answer_an_admitted_post() -> None:
+    async def run() -> None:
+        world = FakeWorld()
+        world.answer_with(refused(ErrorCode.INSUFFICIENT_TOKENS))
+        asyncio.get_running_loop().call_later(0.02, world.waiters.resolve, completed())
+        assert isinstance(await processor(world).process(USER, KEY, Preference()), OcrResult)
+
+    asyncio.run(run())
+
+
+def test_a_balance_that_ran_out_meanwhile_is_402() -> None:
+    world, table = FakeWorld(), balances()
+
+    def run_out(_: object) -> None:
+        known = table.balances[USER]
+        table.apply(known.model_copy(update={"balance": 0, "version": known.version + 1}))
+        world.waiters.resolve(refused(ErrorCode.INSUFFICIENT_TOKENS))
+
+    world.on_send = run_out
+    error = refusal(world, table=table)
+    assert (error.status_code, error.code) == (402, "insufficient_tokens")
 
 
 def test_a_refusal_for_now_says_when_to_come_back() -> None:
