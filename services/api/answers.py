@@ -6,9 +6,11 @@ from services.api.errors import ERRORS, ApiError
 from services.api.models import (
     CompletedResult,
     OcrResult,
+    ResultItem,
     UnfinishedResult,
     result_of_document,
 )
+from services.api.result_ids import no_such_result
 from services.api.results import ListedResult, ResultStatus
 from services.runtime.admission import Verdict
 
@@ -19,11 +21,28 @@ def answer_of_document(document: Document) -> OcrResult:
     Raises:
         ApiError: the failure's own code, or `result_deleted`.
     """
+    return result_of_document(completed_or_error(document))
+
+
+def completed_or_error(document: Document) -> Document:
+    """The document, if it holds a text. Raises as `answer_of_document`."""
     if document.status is DocumentStatus.DELETED:
         raise ApiError("result_deleted", "The result of this file was deleted; it is not read again")
     if document.error is not None:
         raise error_of_failure(document.error)
-    return result_of_document(document)
+    return document
+
+
+def error_without_document(row: ListedResult | None, user_id: str, retry_after_seconds: int) -> ApiError:
+    """Why there is nothing to show of a result that has no document: not yet, not this time, or not at all."""
+    if row is None or row.user_id != user_id:
+        return no_such_result()
+    if row.status is ResultStatus.PENDING:
+        headers = {"Retry-After": str(retry_after_seconds)}
+        return ApiError("file_not_found", "This result is still pending; ask again in some seconds", headers)
+    if row.status is ResultStatus.REFUSED and row.reason:
+        return ApiError("file_not_found", f"There is no result: it was refused ({row.code}). {row.reason}")
+    return no_such_result()
 
 
 def error_of_failure(failure: Failure, retry_after_seconds: int | None = None) -> ApiError:
@@ -75,4 +94,22 @@ def state_of_row(row: ListedResult) -> UnfinishedResult | None:
         created_at=row.finished_at or row.requested_at,
         code=row.code,
         reason=row.reason,
+    )
+
+
+def item_of_row(row: ListedResult) -> ResultItem:
+    """A result as the list shows it."""
+    return ResultItem(
+        id=row.id,
+        status=row.status.value,
+        key=row.key,
+        requested_at=row.requested_at,
+        created_at=row.finished_at or row.requested_at,
+        code=row.code,
+        reason=row.reason,
+        file_url=row.file_url,
+        language=row.language,
+        word_count=row.word_count,
+        page_count=row.page_count,
+        tokens_used=row.tokens_used,
     )

@@ -12,7 +12,7 @@ from services.api.documentation import openapi_of
 from services.api.errors import install_error_handlers
 from services.api.middleware import AroundEveryRequest
 from services.api.parts import Parts
-from services.api.routes import files, ocr, operations, tokens
+from services.api.routes import files, layout, ocr, operations, results, tokens
 from services.api.settings import ApiSettings
 
 OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
@@ -36,7 +36,7 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in (ocr.router, files.router, tokens.router, operations.router):
+    for router in (ocr.router, results.router, layout.router, files.router, tokens.router, operations.router):
         app.include_router(router)
     install_error_handlers(app, settings.retry_after_seconds)
     app.add_middleware(AroundEveryRequest, body_bytes_max=settings.body_bytes_max)

@@ -129,6 +129,52 @@ class UnfinishedResult(WireModel):
     reason: str | None = Field(default=None, description="The same as a sentence a person can act on.")
 
 
+class ResultItem(WireModel):
+    """A result as the list shows it; what is not known of it, or does not apply, is null."""
+
+    id: str
+    status: Literal["pending", "completed", "failed", "refused", "deleted"]
+    key: str
+    requested_at: Timestamp = Field(description="What the list is sorted by.")
+    created_at: Timestamp = Field(description="When it was completed, failed, was refused or deleted; else requested.")
+    file_url: str | None = None
+    language: str | None = None
+    word_count: int | None = None
+    page_count: int | None = None
+    tokens_used: int | None = None
+    code: str | None = Field(default=None, description="Why it failed or was refused; stable.")
+    reason: str | None = Field(default=None, description="The same as a sentence a person can act on.")
+
+
+class ResultList(WireModel):
+    """A page of results, newest first."""
+
+    model_config = _example(
+        {
+            "results": [
+                {
+                    "id": EXAMPLE_ID,
+                    "status": "completed",
+                    "key": EXAMPLE_KEY,
+                    "requestedAt": "2023-06-15T10:29:58.700Z",
+                    "createdAt": "2023-06-15T10:30:00.000Z",
+                    "fileUrl": EXAMPLE_RESULT["fileUrl"],
+                    "language": "en",
+                    "wordCount": 150,
+                    "pageCount": 1,
+                    "tokensUsed": 200,
+                    "code": None,
+                    "reason": None,
+                }
+            ],
+            "nextCursor": "WyIyMDIzLTA2LTE1VDEwOjI5OjU4LjcwMCswMDowMCIsICIwYjVmMmMxZSJd",
+        }
+    )
+
+    results: tuple[ResultItem, ...]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")
+
+
 class UploadRequest(WireModel):
     """The file that is about to be uploaded."""
 

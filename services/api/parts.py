@@ -11,6 +11,7 @@ from schemas.document import Document
 from services.api.authentication import Authenticator, Caller
 from services.api.errors import ApiError
 from services.api.keys import Scope
+from services.api.listing import ListPage, ListQuery
 from services.api.processing import Processor
 from services.api.results import ListedResult
 from services.api.uploads import Uploads
@@ -25,6 +26,9 @@ class ResultLookups(Protocol):
 
     async def listed(self, result_id: str) -> ListedResult | None:
         """A row."""
+
+    async def list(self, query: ListQuery) -> ListPage:
+        """A page of rows."""
 
 
 @dataclass(frozen=True)

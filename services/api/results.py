@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, and_, or_, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, and_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.events import ResultCompleted, ResultFailed
@@ -49,6 +49,16 @@ class ListedResult:
     finished_at: datetime | None
     code: str | None
     reason: str | None
+    file_url: str | None = None
+    language: str | None = None
+    word_count: int | None = None
+    page_count: int | None = None
+    tokens_used: int | None = None
+
+
+def listed_result(row: RowMapping) -> ListedResult:
+    """A row as it was read."""
+    return ListedResult(**dict(row) | {"status": ResultStatus(row["status"])})
 
 
 def find_result(engine: Engine, result_id: str) -> ListedResult | None:
@@ -56,7 +66,7 @@ def find_result(engine: Engine, result_id: str) -> ListedResult | None:
     columns = [RESULTS.c[name] for name in ListedResult.__dataclass_fields__]
     with reading(engine) as connection:
         row = connection.execute(select(*columns).where(RESULTS.c.id == result_id)).mappings().first()
-    return None if row is None else ListedResult(**dict(row) | {"status": ResultStatus(row["status"])})
+    return None if row is None else listed_result(row)
 
 
 def list_pending(connection: Connection, pending: Iterable[PendingResult]) -> None:

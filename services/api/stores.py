@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy import Engine
 
 from schemas.document import Document
+from services.api.listing import ListPage, ListQuery, list_results
 from services.api.results import ListedResult, find_result
 from services.runtime.documents import DocumentStore
 from services.runtime.object_store import ObjectStore, StoredObject
@@ -53,3 +54,7 @@ class Stores:
     async def listed(self, result_id: str) -> ListedResult | None:
         """The row of a result, whoever's. Raises `DatabaseUnavailable`."""
         return await in_thread(self._database_executor, find_result, self._engine, result_id)
+
+    async def list(self, query: ListQuery) -> ListPage:
+        """A page of a user's results. Raises `DatabaseUnavailable`."""
+        return await in_thread(self._database_executor, list_results, self._engine, query)

@@ -1,4 +1,4 @@
-"""The API's tables, as `migrations/versions/0002_api.py` makes them."""
+"""The API's tables, as `migrations/versions/0002_api.py` makes them, and 0003 their further indices."""
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 

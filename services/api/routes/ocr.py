@@ -1,24 +1,14 @@
-"""`/api/ocr`: process a file, ask for a result."""
+"""`/api/ocr/process`: read a file and wait for its text."""
 
 import re
-import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Path, Request
+from fastapi import APIRouter, Body, Header, Request
 from starlette.responses import Response
 
-from services.api.answers import state_of_document, state_of_row
 from services.api.documentation import COMMON, accepted, errors
-from services.api.errors import ApiError
-from services.api.models import (
-    EXAMPLE_ID,
-    AcceptedResult,
-    CompletedResult,
-    OcrResult,
-    ProcessRequest,
-    UnfinishedResult,
-)
-from services.api.parts import ProcessingCaller, ReadingCaller, UsedParts
+from services.api.models import AcceptedResult, OcrResult, ProcessRequest
+from services.api.parts import ProcessingCaller, UsedParts
 from services.api.prefer import parse_prefer
 from services.api.processing import result_location
 from services.api.responses import json_response
@@ -80,50 +70,6 @@ async def process(
         "Preference-Applied": preference.applied(),
     }
     return json_response(answer, 202, headers)
-
-
-@router.get(
-    "/results/{id}",
-    response_model=CompletedResult | UnfinishedResult,
-    responses={
-        200: {"description": "The result, or how far it is: `pending`, `failed`, `refused` or `deleted`."},
-        **errors(*COMMON, "file_not_found"),
-    },
-)
-async def get_result(
-    caller: ReadingCaller,
-    parts: UsedParts,
-    result_id: Annotated[str, Path(alias="id", description="The result's id.", examples=[EXAMPLE_ID])],
-) -> Response:
-    """Ask for a result by its id. Any replica answers; another user's result is not found."""
-    if not _is_result_id(result_id):
-        raise _no_such_result()
-    document = await parts.results.document(caller.user_id, result_id)
-    if document is not None:
-        return json_response(state_of_document(document))
-    row = await parts.results.listed(result_id)
-    if row is None or row.user_id != caller.user_id:
-        raise _no_such_result()
-    state = state_of_row(row)
-    if state is None:
-        # The list knows it as completed, but its document came after the look, or was removed.
-        document = await parts.results.document(caller.user_id, result_id)
-        if document is None:
-            raise _no_such_result()
-        return json_response(state_of_document(document))
-    return json_response(state)
-
-
-def _no_such_result() -> ApiError:
-    return ApiError("file_not_found", "There is no such result")
-
-
-def _is_result_id(text: str) -> bool:
-    # It becomes part of an object's key: nothing but the canonical form of a UUID may.
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _traceparent(request: Request) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Message, TopicPartition
 
 from schemas.cloudevents import decode_as
-from schemas.document import Document, DocumentStatus, PageLayout
+from schemas.document import Document, DocumentStatus
 from schemas.events import Author, ErrorCode, Event, Failure, OcrRequest, Price, ResultRefused, UsageRecorded
 from schemas.identity import document_key
 from schemas.topics import REQUESTS, RESULTS, UPLOADS
@@ -28,6 +28,7 @@ from services.runtime.kafka import consumer_config, create_consumer, create_prod
 from services.runtime.object_store import ObjectStore, PreconditionFailed, create_client
 from services.runtime.producing import EventProducer
 from services.runtime.settings import KafkaSettings, ObjectStoreSettings
+from tests.unit.api.fakes import page
 
 FILE_URL_BASE = "https://files.example.com/"
 
@@ -171,7 +172,7 @@ def _document(request: OcrRequest, message: Message, wanted: dict[str, Any]) -> 
         text=None if failed else wanted["text"],
         language=None if failed else "en",
         word_count=None if failed else words,
-        pages=() if failed else (_page(),),
+        pages=() if failed else (page(*wanted["text"].split()),),
         error=Failure(code=ErrorCode(wanted["fail"]), reason=wanted["reason"]) if failed else None,
     )
 
@@ -179,7 +180,3 @@ def _document(request: OcrRequest, message: Message, wanted: dict[str, Any]) -> 
 def _header(message: Message, name: str) -> str:
     value = dict(message.headers() or []).get(name)
     return value.decode() if isinstance(value, bytes) else str(value or "")
-
-
-def _page() -> PageLayout:
-    return PageLayout(number=1, width=100, height=100, orientation=0, skew_degrees=0.0, page_units=1, blocks=())

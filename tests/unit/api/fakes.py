@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from schemas.document import Document, DocumentStatus
+from schemas.document import BlockLayout, Document, DocumentStatus, LineLayout, PageLayout, WordLayout
 from schemas.events import (
     Author,
     BalanceChanged,
@@ -27,6 +27,7 @@ from schemas.identity import document_key, result_id
 from services.api.app import create_app
 from services.api.authentication import Authenticator
 from services.api.keys import ApiKey, Scope
+from services.api.listing import ListPage, ListQuery
 from services.api.parts import Parts
 from services.api.processing import Processor
 from services.api.results import ListedResult, PendingResult
@@ -67,6 +68,25 @@ def usage(outcome: str = "completed", tokens: int = 52) -> UsageRecorded:
     )
 
 
+def page(*words: str, orientation: Literal[0, 90, 180, 270] = 0, skew_degrees: float = 0.0) -> PageLayout:
+    """A page of 1000 x 2000 pixels with one line of words, each 100 x 20 pixels, 150 pixels apart."""
+    laid = tuple(
+        WordLayout(text=word, confidence=0.9, box=(0.1 + 0.15 * number, 0.1, 0.2 + 0.15 * number, 0.11))
+        for number, word in enumerate(words)
+    )
+    box = (0.1, 0.1, laid[-1].box[2], 0.11) if laid else (0.0, 0.0, 1.0, 1.0)
+    line = LineLayout(box=box, words=laid)
+    return PageLayout(
+        number=1,
+        width=1000,
+        height=2000,
+        orientation=orientation,
+        skew_degrees=skew_degrees,
+        page_units=1,
+        blocks=(BlockLayout(box=box, lines=(line,)),) if laid else (),
+    )
+
+
 def document(text: str | None = "two words", error: Failure | None = None, *, deleted: bool = False) -> Document:
     status = DocumentStatus.FAILED if error else DocumentStatus.COMPLETED
     return Document(
@@ -83,6 +103,7 @@ def document(text: str | None = "two words", error: Failure | None = None, *, de
         text=None if error or deleted else text,
         language=None if error or deleted else "en",
         word_count=None if error or deleted else 2,
+        pages=() if error or deleted or text is None else (page(*text.split()),),
         error=error,
         deleted_at=NOW if deleted else None,
     )
@@ -155,6 +176,8 @@ class FakeWorld:
     sent: list[tuple[OcrRequest, bool, str | None]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     on_send: Callable[[OcrRequest], None] = lambda _: None
+    queries: list[ListQuery] = field(default_factory=list)
+    next_cursor: str | None = None
     broken: Exception | None = None
     waiters: Waiters = field(default_factory=Waiters)
 
@@ -170,6 +193,10 @@ class FakeWorld:
 
     async def listed(self, identity: str) -> ListedResult | None:
         return self.rows.get(identity)
+
+    async def list(self, query: ListQuery) -> ListPage:
+        self.queries.append(query)
+        return ListPage(list(self.rows.values()), self.next_cursor)
 
     async def write(self, pending: PendingResult) -> None:
         self.log.append(f"pending {pending.id == RESULT_ID}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.api.cursors import encode_cursor
 from tests.unit.api.fakes import API_KEY, KEY, RESULT_ID, FakeWorld, app, completed
 
 WORLD = FakeWorld()
@@ -94,3 +96,36 @@ def test_any_result_id(identity: str, request_id: bytes) -> None:
         {b"x-api-key": API_KEY.encode(), b"x-request-id": request_id},
     )
     assert_documented(answer, "GET", "/api/ocr/results/{id}")
+
+
+@MANY
+@given(
+    identity=st.just(RESULT_ID) | ANY_TEXT,
+    format_=st.sampled_from(["json", "text", "pdf", "hocr", "alto", ""]) | ANY_TEXT,
+)
+def test_any_layout(identity: str, format_: str) -> None:
+    if not identity or set(identity) & set("/?#") or identity in (".", ".."):
+        return
+    path = f"/api/ocr/results/{quote(identity, safe='', errors='replace')}/layout"
+    answer = ask("GET", f"{path}?{urlencode({'format': format_}, errors='replace')}", {b"x-api-key": API_KEY.encode()})
+    assert_documented(answer, "GET", "/api/ocr/results/{id}/layout")
+
+
+CURSORS = st.one_of(
+    ANY_TEXT,
+    ANY_JSON.map(lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")),
+    st.tuples(ANY_TEXT | st.datetimes().map(str), ANY_TEXT).map(lambda place: encode_cursor(*place)),
+)
+
+
+@MANY
+@given(
+    cursor=CURSORS,
+    limit=st.integers().map(str) | ANY_TEXT,
+    key=KEYS.map(str),
+    status=st.sampled_from(["pending", "deleted"]) | ANY_TEXT,
+)
+def test_any_page_of_results(cursor: str, limit: str, key: str, status: str) -> None:
+    query = urlencode({"cursor": cursor, "limit": limit, "key": key, "status": status}, errors="replace")
+    answer = ask("GET", f"/api/ocr/results?{query}", {b"x-api-key": API_KEY.encode()})
+    assert_documented(answer, "GET", "/api/ocr/results")

@@ -24,7 +24,9 @@ def codes(operation: dict[str, Any], status: str) -> set[str]:
 def test_the_endpoints_are_those_of_the_contract() -> None:
     assert {name for name, _ in OPERATIONS} == {
         "POST /api/ocr/process",
+        "GET /api/ocr/results",
         "GET /api/ocr/results/{id}",
+        "GET /api/ocr/results/{id}/layout",
         "POST /api/files/upload",
         "GET /api/tokens/balance",
         "GET /healthz",

@@ -1,0 +1,1 @@
+"""The layout of a result in the formats that other programs read: JSON, hOCR, ALTO, plain text."""

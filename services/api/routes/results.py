@@ -1,0 +1,88 @@
+"""`/api/ocr/results`: the list of results, and one of them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from schemas.identity import InvalidKey, parse_key
+from services.api.answers import item_of_row, state_of_document, state_of_row
+from services.api.cursors import CURSOR_CHARACTERS_MAX
+from services.api.documentation import COMMON, errors
+from services.api.errors import ApiError
+from services.api.listing import ListQuery, place_of_cursor
+from services.api.models import EXAMPLE_KEY, CompletedResult, ResultList, UnfinishedResult
+from services.api.parts import ReadingCaller, UsedParts
+from services.api.responses import json_response
+from services.api.result_ids import ResultIdPath, check_result_id, no_such_result
+from services.api.results import ResultStatus
+
+router = APIRouter(prefix="/api/ocr/results", tags=["Results"])
+
+_LIMIT_DEFAULT = 20
+_LIMIT_MAX = 100
+
+
+@router.get(
+    "",
+    response_model=ResultList,
+    responses={
+        200: {"description": "A page of results. Texts are not in it: ask for each result by its id."},
+        **errors(*COMMON, "invalid_key"),
+    },
+)
+async def list_results(
+    caller: ReadingCaller,
+    parts: UsedParts,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=CURSOR_CHARACTERS_MAX, description="`nextCursor` of the page before; none for the first."),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX, description="Results a page.")] = _LIMIT_DEFAULT,
+    key: Annotated[str | None, Query(description="Only results of this file.", examples=[EXAMPLE_KEY])] = None,
+    status: Annotated[ResultStatus | None, Query(description="Only results that stand there.")] = None,
+) -> Response:
+    """List your results, newest first."""
+    if key is not None:
+        _check_key(key)
+    after = None if cursor is None else place_of_cursor(cursor)
+    page = await parts.results.list(ListQuery(caller.user_id, limit, after, key, status))
+    return json_response(ResultList(results=tuple(map(item_of_row, page.results)), next_cursor=page.next_cursor))
+
+
+@router.get(
+    "/{id}",
+    response_model=CompletedResult | UnfinishedResult,
+    responses={
+        200: {"description": "The result, or how far it is: `pending`, `failed`, `refused` or `deleted`."},
+        **errors(*COMMON, "file_not_found"),
+    },
+)
+async def get_result(
+    caller: ReadingCaller,
+    parts: UsedParts,
+    result_id: ResultIdPath,
+) -> Response:
+    """Ask for a result by its id. Any replica answers; another user's result is not found."""
+    check_result_id(result_id)
+    document = await parts.results.document(caller.user_id, result_id)
+    if document is not None:
+        return json_response(state_of_document(document))
+    row = await parts.results.listed(result_id)
+    if row is None or row.user_id != caller.user_id:
+        raise no_such_result()
+    state = state_of_row(row)
+    if state is None:
+        # The list knows it as completed, but its document came after the look, or was removed.
+        document = await parts.results.document(caller.user_id, result_id)
+        if document is None:
+            raise no_such_result()
+        return json_response(state_of_document(document))
+    return json_response(state)
+
+
+def _check_key(key: str) -> None:
+    try:
+        parse_key(key)
+    except InvalidKey as error:
+        raise ApiError("invalid_key") from error
