@@ -1,5 +1,6 @@
 """The document: what the results bucket keeps of a terminal result, at `ocr/<user_id>/<result_id>.json`."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -87,6 +88,15 @@ class Document(WireModel):
         if self.status is DocumentStatus.FAILED and self.error is None:
             raise ValueError("a failed document has an error")
         return self
+
+    def tombstone(self, deleted_at: datetime) -> "Document":
+        """What replaces this document when it is deleted: who made it and what it cost, and nothing of what was read.
+
+        Author and usage stay, so that nobody reads the object again and a charge that is still to come is made.
+        """
+        kept = {"result_id", "user_id", "bucket", "key", "etag", "author", "created_at", "usage", "file_url"}
+        values = {name: getattr(self, name) for name in kept}
+        return Document(status=DocumentStatus.DELETED, deleted_at=deleted_at, **values)
 
     def to_event(self, document_bucket: str, document_key: str) -> ResultCompleted | ResultFailed | None:
         """The result event of this document; None for a tombstone, which publishes nothing any more."""

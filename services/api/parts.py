@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request, Security
@@ -18,8 +19,8 @@ from services.api.uploads import Uploads
 from services.runtime.admission import BalanceTable
 
 
-class ResultLookups(Protocol):
-    """Where results are found: see `services.api.stores.Stores`."""
+class Results(Protocol):
+    """Where results are found and deleted: see `services.api.stores.Stores`."""
 
     async def document(self, user_id: str, result_id: str) -> Document | None:
         """A document."""
@@ -30,6 +31,12 @@ class ResultLookups(Protocol):
     async def list(self, query: ListQuery) -> ListPage:
         """A page of rows."""
 
+    async def bury(self, user_id: str, result_id: str, deleted_at: datetime) -> Document | None:
+        """A tombstone in place of a document."""
+
+    async def list_deleted(self, tombstone: Document) -> None:
+        """A row that says so."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -37,7 +44,7 @@ class Parts:
 
     authenticator: Authenticator
     processor: Processor
-    results: ResultLookups
+    results: Results
     uploads: Uploads
     balances: BalanceTable
     ready: Callable[[], Awaitable[str | None]]

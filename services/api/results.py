@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, Table, and_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from schemas.document import Document
 from schemas.events import ResultCompleted, ResultFailed
 from services.api.tables import RESULTS
 from services.api.waiters import Reply
@@ -103,6 +104,25 @@ def list_replies(connection: Connection, replies: Iterable[Reply]) -> None:
     kept = {"id", "user_id", "key", "requested_at"}
     changed = {column.name: incoming[column.name] for column in RESULTS.columns if column.name not in kept}
     _upsert(connection, list(rows.values()), changed, or_(open_now, final))
+
+
+def list_deleted(engine: Engine, tombstone: Document) -> None:
+    """Lists a result as deleted, also where the list has not heard of it yet. Raises `DatabaseUnavailable`."""
+    row: dict[str, Any] = dict.fromkeys(column.name for column in RESULTS.columns)
+    row |= {
+        "id": tombstone.result_id,
+        "user_id": tombstone.user_id,
+        "key": tombstone.key,
+        "status": ResultStatus.DELETED,
+        "requested_at": tombstone.created_at,
+        "finished_at": tombstone.deleted_at,
+        # What it cost stays in the ledger, and hence here.
+        "tokens_used": tombstone.usage.tokens,
+    }
+    kept = {"id", "user_id", "key", "requested_at"}
+    changed = {name: value for name, value in row.items() if name not in kept}
+    with transaction(engine) as connection:
+        _upsert(connection, [row], changed, RESULTS.c.status != ResultStatus.DELETED)
 
 
 class PendingWriter:

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine
 
 from schemas.document import Document
 from services.api.listing import ListPage, ListQuery, list_results
-from services.api.results import ListedResult, find_result
+from services.api.results import ListedResult, find_result, list_deleted
 from services.runtime.documents import DocumentStore
 from services.runtime.object_store import ObjectStore, StoredObject
 
@@ -58,3 +59,11 @@ class Stores:
     async def list(self, query: ListQuery) -> ListPage:
         """A page of a user's results. Raises `DatabaseUnavailable`."""
         return await in_thread(self._database_executor, list_results, self._engine, query)
+
+    async def bury(self, user_id: str, result_id: str, deleted_at: datetime) -> Document | None:
+        """Replaces a document by its tombstone; None if there is none. Raises `StoreUnavailable`."""
+        return await in_thread(self._store_executor, self._documents.bury, user_id, result_id, deleted_at)
+
+    async def list_deleted(self, tombstone: Document) -> None:
+        """Lists a result as deleted. Raises `DatabaseUnavailable`."""
+        await in_thread(self._database_executor, list_deleted, self._engine, tombstone)

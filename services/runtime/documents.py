@@ -1,13 +1,14 @@
 """Documents in the results bucket: created once, replaced only by whoever saw the last version."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import ValidationError
 
-from schemas.document import Document
+from schemas.document import Document, DocumentStatus
 from schemas.identity import document_key
 from services.runtime.errors import Halt
-from services.runtime.object_store import ObjectStore
+from services.runtime.object_store import ObjectStore, PreconditionFailed
 
 _CONTENT_TYPE = "application/json"
 
@@ -54,3 +55,22 @@ class DocumentStore:
         key = document_key(document.user_id, document.result_id)
         new = self._store.replace(self.bucket, key, document.to_json(), _CONTENT_TYPE, etag)
         return StoredDocument(document, new)
+
+    def bury(self, user_id: str, result_id: str, deleted_at: datetime) -> Document | None:
+        """Replaces a document by its tombstone, whatever it holds, and returns that; None if there is no document.
+
+        A document that is a tombstone already stays as it is. One that is taken over by another record meanwhile is
+        read again, so that the tombstone names the author who will publish its usage.
+
+        Raises:
+            StoreUnavailable: it may be deleted or not; to be repeated.
+            Halt: see `read`.
+        """
+        while (found := self.read(user_id, result_id)) is not None:
+            if found.document.status is DocumentStatus.DELETED:
+                return found.document
+            try:
+                return self.replace(found.document.tombstone(deleted_at), found.etag).document
+            except PreconditionFailed:
+                continue
+        return None

@@ -1,5 +1,6 @@
 """`/api/ocr/results`: the list of results, and one of them."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -8,11 +9,12 @@ from starlette.responses import Response
 from schemas.identity import InvalidKey, parse_key
 from services.api.answers import item_of_row, state_of_document, state_of_row
 from services.api.cursors import CURSOR_CHARACTERS_MAX
+from services.api.deleting import delete_result
 from services.api.documentation import COMMON, errors
 from services.api.errors import ApiError
 from services.api.listing import ListQuery, place_of_cursor
 from services.api.models import EXAMPLE_KEY, CompletedResult, ResultList, UnfinishedResult
-from services.api.parts import ReadingCaller, UsedParts
+from services.api.parts import ProcessingCaller, ReadingCaller, UsedParts
 from services.api.responses import json_response
 from services.api.result_ids import ResultIdPath, check_result_id, no_such_result
 from services.api.results import ResultStatus
@@ -79,6 +81,23 @@ async def get_result(
             raise no_such_result()
         return json_response(state_of_document(document))
     return json_response(state)
+
+
+@router.delete(
+    "/{id}",
+    status_code=204,
+    response_class=Response,
+    responses={
+        204: {"description": "Text and layout are gone. The charge stays, and the same content is not read again."},
+        **errors(*COMMON, "file_not_found"),
+    },
+)
+async def delete(caller: ProcessingCaller, parts: UsedParts, result_id: ResultIdPath) -> Response:
+    """Delete a result for good. Again is the same; the uploaded file stays where it is."""
+    check_result_id(result_id)
+    retry_after_seconds = parts.processor.settings.retry_after_seconds
+    await delete_result(parts.results, caller.user_id, result_id, datetime.now(UTC), retry_after_seconds)
+    return Response(status_code=204)
 
 
 def _check_key(key: str) -> None:

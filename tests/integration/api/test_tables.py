@@ -22,6 +22,7 @@ from services.api.results import (
     PendingWriter,
     ResultStatus,
     find_result,
+    list_deleted,
     list_pending,
     list_replies,
 )
@@ -31,7 +32,7 @@ from services.runtime.database import create_database, reading, transaction
 from services.runtime.errors import DatabaseUnavailable
 from services.runtime.migrations import migrate_engine
 from services.runtime.settings import DatabaseSettings
-from tests.unit.api.fakes import KEY, NOW, RESULT_ID, USER, completed, failed, refused
+from tests.unit.api.fakes import KEY, NOW, RESULT_ID, USER, completed, document, failed, refused
 
 
 @pytest.fixture
@@ -166,14 +167,19 @@ def test_a_late_refusal_does_not_undo_a_result(engine: Engine, together: bool) -
     assert (row(engine).status, row(engine).code) == (ResultStatus.COMPLETED, None)
 
 
-def test_a_deleted_result_does_not_come_back(engine: Engine) -> None:
-    publish(engine, completed())
-    with transaction(engine) as connection:
-        connection.execute(RESULTS.update().values(status=ResultStatus.DELETED.value))
+@pytest.mark.parametrize("listed_before", [True, False])
+def test_a_deleted_result_does_not_come_back(engine: Engine, listed_before: bool) -> None:
+    if listed_before:
+        publish(engine, completed())
+    tombstone = document().tombstone(NOW + timedelta(1))
+    list_deleted(engine, tombstone)
     publish(engine, completed())
     publish(engine, refused(ErrorCode.UNAVAILABLE))
     pending(engine)
-    assert row(engine).status is ResultStatus.DELETED
+    list_deleted(engine, tombstone.model_copy(update={"deleted_at": NOW + timedelta(2)}))
+    deleted = row(engine)
+    assert (deleted.status, deleted.finished_at) == (ResultStatus.DELETED, NOW + timedelta(1))
+    assert (deleted.file_url, deleted.language, deleted.word_count, deleted.tokens_used) == (None, None, None, 52)
 
 
 def test_a_reason_that_sql_cannot_hold_stops_nothing(engine: Engine) -> None:

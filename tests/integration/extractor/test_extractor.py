@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 
-from schemas.cloudevents import encode
+from schemas.cloudevents import decode, encode
 from schemas.document import DocumentStatus
 from schemas.events import (
+    Author,
     ErrorCode,
     OcrRequest,
     Origin,
@@ -33,7 +34,7 @@ from tests.support.scripted_engine import (
     picture,
 )
 from tests.support.stage import Stage, Topics, raise_stage, wait_for
-from tests.unit.extractor.samples import attributes
+from tests.unit.extractor.samples import NOW, attributes, draft
 
 # Several members of a group, fenced, with offset metadata: Apache Kafka's to give. The embedded broker runs one
 # extractor, and tests/e2e/local runs that.
@@ -331,6 +332,43 @@ def test_a_kill_between_document_and_transaction_publishes_once_on_redelivery(st
     _await_results(stage, 1)
     assert len(_results(stage)) == 1
     assert len(stage.read.events(UsageRecorded)) == 1
+
+
+def test_deleted_between_document_and_transaction_is_charged_and_publishes_no_result(stage: Stage) -> None:
+    request = _uploaded(stage, "a.png", picture(words=4))
+    stage.ask(request)
+    # An extractor that was killed in between: the record's document is there, its events and offset are not.
+    stage.documents.create(draft(request, by=_author_of(stage, request)))
+    tombstone = stage.documents.bury(request.user_id, request.result_id, NOW)
+    assert tombstone is not None
+    stage.start_ready(EXTRACTOR)
+    stage.ask(request)
+    stage.ask(request, upload=True)
+    wait_for(lambda: _committed(stage) == 3, "all three are finished")
+    wait_for(lambda: stage.read.events(UsageRecorded) != [], "the charge")
+    assert stage.read.events(UsageRecorded) == [tombstone.usage]
+    assert _results(stage) == []
+    assert stage.document(request) == tombstone
+
+
+def _author_of(stage: Stage, request: OcrRequest) -> Author:
+    """The record that asked for this."""
+    reader = Topics(stage.kafka, (REQUESTS,))
+    reader.start()
+    try:
+        wait_for(lambda: reader.events(OcrRequest) != [], "the request on its topic")
+        (message,) = reader.messages
+    finally:
+        reader.close()
+    decoded = decode(message.headers(), message.value())
+    assert isinstance(decoded.data, OcrRequest)
+    assert decoded.data.result_id == request.result_id
+    return Author(
+        event_id=decoded.attributes.id,
+        topic=str(message.topic()),
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+    )
 
 
 def test_sigterm_finishes_what_is_open_and_loses_nothing(stage: Stage) -> None:

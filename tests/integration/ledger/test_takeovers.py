@@ -71,8 +71,13 @@ def store_settings(object_store: ObjectStorePart, bucket_prefix: str) -> ObjectS
     return settings
 
 
+@pytest.mark.parametrize("deleted", [False, True], ids=["as read", "deleted"])
 def test_a_document_whose_author_never_returns_is_taken_over(
-    wire: Wire, kafka_settings: KafkaSettings, store_settings: ObjectStoreSettings, postgres_engine: Engine
+    wire: Wire,
+    kafka_settings: KafkaSettings,
+    store_settings: ObjectStoreSettings,
+    postgres_engine: Engine,
+    deleted: bool,
 ) -> None:
     identity = result_id("uploads", "ocr/alice/a.png", "e1")
     author = Author(event_id="event-1", topic=topic_name(kafka_settings, UPLOADS), partition=0, offset=3)
@@ -92,6 +97,8 @@ def test_a_document_whose_author_never_returns_is_taken_over(
         word_count=1,
     )
     documents = DocumentStore(ObjectStore(create_client(store_settings)), store_settings.results_bucket)
+    # Deleted or not, it was read, and is charged.
+    document = document.tombstone(NOON) if deleted else document
     documents.create(document)
     settings = LedgerSettings(
         heartbeat_seconds=0.2, sweep_grace_seconds=0, sweep_cycle_seconds=0.5, outbox_poll_seconds=0.1

@@ -178,6 +178,7 @@ class FakeWorld:
     on_send: Callable[[OcrRequest], None] = lambda _: None
     queries: list[ListQuery] = field(default_factory=list)
     next_cursor: str | None = None
+    deleted: list[Document] = field(default_factory=list)
     broken: Exception | None = None
     waiters: Waiters = field(default_factory=Waiters)
 
@@ -197,6 +198,19 @@ class FakeWorld:
     async def list(self, query: ListQuery) -> ListPage:
         self.queries.append(query)
         return ListPage(list(self.rows.values()), self.next_cursor)
+
+    async def bury(self, user_id: str, result_id: str, deleted_at: datetime) -> Document | None:
+        self.log.append("bury")
+        found = self.documents.get((user_id, result_id))
+        if found is not None and found.status is not DocumentStatus.DELETED:
+            found = self.documents[user_id, result_id] = found.tombstone(deleted_at)
+        return found
+
+    async def list_deleted(self, tombstone: Document) -> None:
+        self.log.append("list deleted")
+        if self.broken:
+            raise self.broken
+        self.deleted.append(tombstone)
 
     async def write(self, pending: PendingResult) -> None:
         self.log.append(f"pending {pending.id == RESULT_ID}")
