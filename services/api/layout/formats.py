@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.document import Document
+from services.api.layout.alto import alto_of
+from services.api.layout.hocr import hocr_of
 from services.api.layout.models import layout_of
 
 
@@ -12,6 +14,8 @@ class LayoutFormat(StrEnum):
     """What `format` may be."""
 
     JSON = "json"
+    HOCR = "hocr"
+    ALTO = "alto"
     TEXT = "text"
 
 
@@ -31,6 +35,8 @@ def _text(document: Document) -> bytes:
 
 RENDERINGS: Mapping[LayoutFormat, Rendering] = {
     LayoutFormat.JSON: Rendering("application/json", "json", lambda document: layout_of(document).to_json()),
+    LayoutFormat.HOCR: Rendering("application/xhtml+xml", "hocr", hocr_of),
+    LayoutFormat.ALTO: Rendering("application/xml", "alto.xml", alto_of),
     LayoutFormat.TEXT: Rendering("text/plain; charset=utf-8", "txt", _text),
 }
 """By format."""
