@@ -15,6 +15,7 @@ from services.api.keys import Scope
 from services.api.listing import ListPage, ListQuery
 from services.api.processing import Processor
 from services.api.results import ListedResult
+from services.api.transactions import TransactionPage
 from services.api.uploads import Uploads
 from services.runtime.admission import BalanceTable
 
@@ -36,6 +37,9 @@ class Results(Protocol):
 
     async def list_deleted(self, tombstone: Document) -> None:
         """A row that says so."""
+
+    async def transactions(self, user_id: str, limit: int, before: int | None) -> TransactionPage:
+        """A page of entries."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from schemas.document import Document
 from services.api.listing import ListPage, ListQuery, list_results
 from services.api.results import ListedResult, find_result, list_deleted
+from services.api.transactions import TransactionPage, list_transactions
 from services.runtime.documents import DocumentStore
 from services.runtime.object_store import ObjectStore, StoredObject
 
@@ -67,3 +68,7 @@ class Stores:
     async def list_deleted(self, tombstone: Document) -> None:
         """Lists a result as deleted. Raises `DatabaseUnavailable`."""
         await in_thread(self._database_executor, list_deleted, self._engine, tombstone)
+
+    async def transactions(self, user_id: str, limit: int, before: int | None) -> TransactionPage:
+        """A page of what the ledger posted for a user. Raises `DatabaseUnavailable`."""
+        return await in_thread(self._database_executor, list_transactions, self._engine, user_id, limit, before)

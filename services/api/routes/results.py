@@ -8,21 +8,18 @@ from starlette.responses import Response
 
 from schemas.identity import InvalidKey, parse_key
 from services.api.answers import item_of_row, state_of_document, state_of_row
-from services.api.cursors import CURSOR_CHARACTERS_MAX
 from services.api.deleting import delete_result
 from services.api.documentation import COMMON, errors
 from services.api.errors import ApiError
 from services.api.listing import ListQuery, place_of_cursor
 from services.api.models import EXAMPLE_KEY, CompletedResult, ResultList, UnfinishedResult
+from services.api.paging import LIMIT_DEFAULT, Cursor, Limit
 from services.api.parts import ProcessingCaller, ReadingCaller, UsedParts
 from services.api.responses import json_response
 from services.api.result_ids import ResultIdPath, check_result_id, no_such_result
 from services.api.results import ResultStatus
 
 router = APIRouter(prefix="/api/ocr/results", tags=["Results"])
-
-_LIMIT_DEFAULT = 20
-_LIMIT_MAX = 100
 
 
 @router.get(
@@ -36,11 +33,8 @@ _LIMIT_MAX = 100
 async def list_results(
     caller: ReadingCaller,
     parts: UsedParts,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=CURSOR_CHARACTERS_MAX, description="`nextCursor` of the page before; none for the first."),
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX, description="Results a page.")] = _LIMIT_DEFAULT,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT_DEFAULT,
     key: Annotated[str | None, Query(description="Only results of this file.", examples=[EXAMPLE_KEY])] = None,
     status: Annotated[ResultStatus | None, Query(description="Only results that stand there.")] = None,
 ) -> Response:

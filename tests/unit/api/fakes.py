@@ -32,6 +32,7 @@ from services.api.parts import Parts
 from services.api.processing import Processor
 from services.api.results import ListedResult, PendingResult
 from services.api.settings import ApiSettings
+from services.api.transactions import PostedTransaction, TransactionPage
 from services.api.uploads import Uploads
 from services.api.waiters import InFlight, Reply, Waiters
 from services.runtime.admission import BalanceTable
@@ -179,6 +180,8 @@ class FakeWorld:
     queries: list[ListQuery] = field(default_factory=list)
     next_cursor: str | None = None
     deleted: list[Document] = field(default_factory=list)
+    posted: list[PostedTransaction] = field(default_factory=list)
+    asked_transactions: tuple[str, int, int | None] | None = None
     broken: Exception | None = None
     waiters: Waiters = field(default_factory=Waiters)
 
@@ -211,6 +214,10 @@ class FakeWorld:
         if self.broken:
             raise self.broken
         self.deleted.append(tombstone)
+
+    async def transactions(self, user_id: str, limit: int, before: int | None) -> TransactionPage:
+        self.asked_transactions = (user_id, limit, before)
+        return TransactionPage(self.posted, self.next_cursor)
 
     async def write(self, pending: PendingResult) -> None:
         self.log.append(f"pending {pending.id == RESULT_ID}")

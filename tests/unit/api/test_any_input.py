@@ -129,3 +129,11 @@ def test_any_page_of_results(cursor: str, limit: str, key: str, status: str) -> 
     query = urlencode({"cursor": cursor, "limit": limit, "key": key, "status": status}, errors="replace")
     answer = ask("GET", f"/api/ocr/results?{query}", {b"x-api-key": API_KEY.encode()})
     assert_documented(answer, "GET", "/api/ocr/results")
+
+
+@MANY
+@given(cursor=CURSORS | st.integers().map(encode_cursor), limit=st.integers().map(str) | ANY_TEXT)
+def test_any_page_of_transactions(cursor: str, limit: str) -> None:
+    query = urlencode({"cursor": cursor, "limit": limit}, errors="replace")
+    answer = ask("GET", f"/api/tokens/transactions?{query}", {b"x-api-key": API_KEY.encode()})
+    assert_documented(answer, "GET", "/api/tokens/transactions")

@@ -30,6 +30,7 @@ def test_the_endpoints_are_those_of_the_contract() -> None:
         "DELETE /api/ocr/results/{id}",
         "POST /api/files/upload",
         "GET /api/tokens/balance",
+        "GET /api/tokens/transactions",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
