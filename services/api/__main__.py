@@ -1,6 +1,7 @@
 """Wires the API and runs it: settings → objects → run."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -8,10 +9,12 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from botocore.exceptions import BotoCoreError
 from sqlalchemy import Engine
 
 from services.api.app import create_app
 from services.api.authentication import Authenticator
+from services.api.console_files import content_security_policy
 from services.api.keys import ApiKeys
 from services.api.memory import SETTLED_SECONDS, give_back_memory
 from services.api.parts import Parts
@@ -42,6 +45,8 @@ from services.runtime.settings import (
     ObjectStoreSettings,
     ProcessSettings,
 )
+
+_log = logging.getLogger(__name__)
 
 _DATABASE_THREADS = 4
 _KEEP_ALIVE_SECONDS = 75
@@ -175,7 +180,18 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
         live=lambda: first_problem(
             readers.replies.stopped, readers.balances.stopped, lambda: producer_problem(clients.producer)
         ),
+        console_policy=_console_policy(clients.sign_put, object_store),
     )
+
+
+def _console_policy(sign_put: SignPut, object_store: ObjectStoreSettings) -> str:
+    """The console uploads to wherever a presigned URL points, and shows images from where their public URLs do."""
+    try:
+        upload_urls = [sign_put("ocr/console/any.jpg", "image/jpeg", 1)]
+    except BotoCoreError as error:
+        _log.warning("the console cannot upload to the store itself: %s", error)
+        upload_urls = []  # It sends files through the API instead.
+    return content_security_policy(upload_urls=upload_urls, image_urls=[object_store.file_url_base()])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from services.api.errors import install_error_handlers
 from services.api.middleware import AroundEveryRequest
 from services.api.parts import Parts
 from services.api.routes import files, layout, ocr, operations, results, tokens
+from services.api.routes.console import console_router
 from services.api.settings import ApiSettings
 
 OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
@@ -38,6 +39,7 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
     )
     for router in (ocr.router, results.router, layout.router, files.router, tokens.router, operations.router):
         app.include_router(router)
+    app.include_router(console_router())
     install_error_handlers(app, settings.retry_after_seconds)
     app.add_middleware(AroundEveryRequest, body_bytes_max=settings.body_bytes_max)
 

@@ -11,6 +11,7 @@ from fastapi.security import APIKeyHeader
 from schemas.document import Document
 from services.api.authentication import Authenticator, Caller
 from services.api.errors import ApiError
+from services.api.console_files import content_security_policy
 from services.api.keys import Scope
 from services.api.listing import ListPage, ListQuery
 from services.api.processing import Processor
@@ -53,6 +54,8 @@ class Parts:
     balances: BalanceTable
     ready: Callable[[], Awaitable[str | None]]
     live: Callable[[], str | None]
+    console_policy: str = content_security_policy()
+    """What the console's page may load and call."""
 
 
 _header = APIKeyHeader(

@@ -1,0 +1,127 @@
+/** One page with its words drawn where they stand: over the picture, or, where there is none to show, in its place. */
+
+import { h } from "./dom.js";
+import { percent } from "./format.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+/** Below this the recogniser is worth a second look. */
+export const UNSURE = 0.6;
+
+/**
+ * @param {object} page as in the layout
+ * @param {string|null} source where its picture can be had
+ * @param {(index: number|null) => void} onpoint the word that is pointed at or focused, by its place in reading order
+ */
+export function pagePicture(page, source, onpoint) {
+  const words = wordsOf(page);
+  const frame = h("div.sheet");
+  frame.style.setProperty("--page-w", page.width);
+  frame.style.setProperty("--page-h", page.height);
+  const overlay = svg("svg", {
+    viewBox: `0 0 ${page.width} ${page.height}`,
+    class: "words",
+    role: "group",
+    "aria-label": `Words of page ${page.number}. Arrow keys go from word to word.`,
+  });
+  const shapes = words.map((word, index) => shapeOf(word, index, page));
+  overlay.append(...shapes);
+  const card = h("div.card", { "aria-hidden": "true", hidden: true });
+  frame.append(overlay, card);
+
+  if (source === null) asPaper();
+  else {
+    const picture = h("img", { alt: `Page ${page.number} as it was uploaded`, src: source, decoding: "async" });
+    picture.addEventListener("error", () => (picture.remove(), asPaper()));
+    frame.prepend(picture);
+  }
+
+  /** Draws the words themselves: the picture is somewhere this browser may not look, or no browser can show it. */
+  function asPaper() {
+    frame.classList.add("paper");
+    overlay.prepend(...words.map((word) => printed(word, page)));
+  }
+
+  let current = null;
+  function point(index) {
+    if (index === current) return;
+    if (current !== null) shapes[current].classList.remove("lit");
+    current = index;
+    card.hidden = index === null;
+    if (index === null) return;
+    shapes[index].classList.add("lit");
+    describe(card, words[index]);
+  }
+
+  const indexOf = (target) => (target instanceof SVGPolygonElement ? Number(target.dataset.index) : null);
+  const tell = (index) => (point(index), onpoint(index));
+  overlay.addEventListener("pointerover", (event) => tell(indexOf(event.target)));
+  overlay.addEventListener("pointerleave", () => tell(null));
+  overlay.addEventListener("focusin", (event) => tell(indexOf(event.target)));
+  overlay.addEventListener("focusout", () => tell(null));
+  overlay.addEventListener("keydown", (event) => {
+    const to = neighbour(event.key, indexOf(event.target) ?? 0, shapes.length);
+    if (to === null) return;
+    event.preventDefault();
+    for (const shape of shapes) shape.setAttribute("tabindex", "-1");
+    shapes[to].setAttribute("tabindex", "0");
+    shapes[to].focus();
+  });
+  shapes[0]?.setAttribute("tabindex", "0");
+  return { element: frame, point };
+}
+
+/** All words of a page, in reading order. */
+export function wordsOf(page) {
+  return page.blocks.flatMap((block) => block.lines.flatMap((line) => line.words));
+}
+
+function neighbour(key, index, count) {
+  const to = { ArrowRight: index + 1, ArrowDown: index + 1, ArrowLeft: index - 1, ArrowUp: index - 1, Home: 0, End: count - 1 }[key];
+  return to === undefined ? null : Math.min(Math.max(to, 0), count - 1);
+}
+
+function shapeOf(word, index, page) {
+  const shape = svg("polygon", {
+    points: word.polygon.map(([x, y]) => `${x * page.width},${y * page.height}`).join(" "),
+    class: word.confidence < UNSURE ? "word unsure" : "word",
+    role: "img",
+    tabindex: "-1",
+    "aria-label": `${word.text}, ${percent(word.confidence)} sure`,
+    "data-index": index,
+  });
+  return shape;
+}
+
+function printed(word, page) {
+  const [[x0, y0], [x1, y1], , [x3, y3]] = word.polygon.map(([x, y]) => [x * page.width, y * page.height]);
+  const [width, height] = [Math.hypot(x1 - x0, y1 - y0), Math.hypot(x3 - x0, y3 - y0)];
+  const degrees = (Math.atan2(y1 - y0, x1 - x0) * 180) / Math.PI;
+  const text = svg("text", {
+    transform: `translate(${x0} ${y0}) rotate(${degrees})`,
+    y: height * 0.78,
+    "font-size": height * 0.82,
+    textLength: Math.max(width, 1),
+    lengthAdjust: "spacingAndGlyphs",
+    "aria-hidden": "true",
+  });
+  text.textContent = word.text;
+  return text;
+}
+
+function describe(card, word) {
+  const [left, , right, bottom] = word.box;
+  const sure = h("span.sure", {}, `${percent(word.confidence)} sure`);
+  const level = h("span.level", {}, h("i"));
+  level.firstChild.style.width = `${word.confidence * 100}%`;
+  card.replaceChildren(h("b", {}, word.text), sure, level);
+  card.classList.toggle("unsure", word.confidence < UNSURE);
+  const middle = (left + right) / 2;
+  card.style.left = `${Math.min(Math.max(middle, 0.14), 0.86) * 100}%`;
+  card.style.top = `${bottom * 100}%`;
+}
+
+function svg(name, attributes) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  return element;
+}
