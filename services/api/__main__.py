@@ -17,6 +17,7 @@ from services.api.authentication import Authenticator
 from services.api.console_files import content_security_policy
 from services.api.keys import ApiKeys
 from services.api.memory import SETTLED_SECONDS, give_back_memory
+from services.api.overview import Overviews
 from services.api.parts import Parts
 from services.api.processing import Processor
 from services.api.readiness import Readiness, balances_problem, first_problem, producer_problem, watch
@@ -180,6 +181,7 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
         live=lambda: first_problem(
             readers.replies.stopped, readers.balances.stopped, lambda: producer_problem(clients.producer)
         ),
+        overview=Overviews(clients.engine, clients.database_threads, KafkaSettings(), table.posted_until),
         console_policy=_console_policy(clients.sign_put, object_store),
     )
 

@@ -28,6 +28,8 @@ class Scope(StrEnum):
 
     PROCESS = "process"
     READ = "read"
+    OPERATE = "operate"
+    """The operator's view, over all users."""
 
 
 class UnknownKey(LookupError):

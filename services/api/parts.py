@@ -14,6 +14,7 @@ from services.api.errors import ApiError
 from services.api.console_files import content_security_policy
 from services.api.keys import Scope
 from services.api.listing import ListPage, ListQuery
+from services.api.overview import Overview
 from services.api.processing import Processor
 from services.api.results import ListedResult
 from services.api.transactions import TransactionPage
@@ -54,6 +55,7 @@ class Parts:
     balances: BalanceTable
     ready: Callable[[], Awaitable[str | None]]
     live: Callable[[], str | None]
+    overview: Callable[[], Awaitable[Overview]]
     console_policy: str = content_security_policy()
     """What the console's page may load and call."""
 
@@ -88,4 +90,5 @@ def _caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
 
 UsedParts = Annotated[Parts, Depends(parts_of)]
 ProcessingCaller = Annotated[Caller, Depends(_caller_with(Scope.PROCESS))]
+OperatingCaller = Annotated[Caller, Depends(_caller_with(Scope.OPERATE))]
 ReadingCaller = Annotated[Caller, Depends(_caller_with(Scope.READ))]

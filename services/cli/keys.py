@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 
-_SCOPES = ("process", "read")
+_SCOPES_DEFAULT = ("process", "read")
 
 
 @app.command()
 def create(
     user: Annotated[str, typer.Argument(help="The user id: the second part of that user's object keys.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="`process` or `read`; repeat it for both. Default: both.")
+        list[str] | None,
+        typer.Option(help="`process`, `read` or `operate`; repeat it for several. Default: process and read."),
     ] = None,
     expires_in_days: Annotated[float | None, typer.Option(min=0.0, help="Default: never.")] = None,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
@@ -27,7 +28,7 @@ def create(
     """Make a key and print it: standard output is the key alone, and it is never shown again."""
     from services.api.keys import Scope
 
-    unknown = sorted(set(scope or ()) - set(_SCOPES))
+    unknown = sorted(set(scope or ()) - set(Scope))
     if unknown:
         raise typer.BadParameter(f"no such scope: {', '.join(unknown)}", param_hint="--scope")
     now = datetime.now(UTC)
@@ -35,7 +36,7 @@ def create(
     with _api_keys() as keys:
         try:
             key, text = keys.create(
-                user, [Scope(each) for each in scope or _SCOPES], now=now, expires_at=expires_at, label=label
+                user, [Scope(each) for each in scope or _SCOPES_DEFAULT], now=now, expires_at=expires_at, label=label
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error

@@ -50,7 +50,7 @@ def ensure_local_user(layout: Layout, environment: Mapping[str, str]) -> LocalUs
 
 def _is_valid(engine: Engine, user: LocalUser, now: datetime) -> bool:
     key = ApiKeys(engine).find(user.api_key)
-    return key is not None and key.user_id == user.user_id and key.is_valid(now)
+    return key is not None and key.user_id == user.user_id and key.scopes >= set(Scope) and key.is_valid(now)
 
 
 def _kept(layout: Layout) -> LocalUser | None:

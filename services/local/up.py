@@ -47,6 +47,7 @@ def summary(stack: Stack, user: LocalUser) -> dict[str, str]:
     """What a script needs to use the stack."""
     return {
         "url": stack.api_url,
+        "console": console_url(stack, user),
         "apiKey": user.api_key,
         "userId": user.user_id,
         "bootstrapServers": stack.broker.bootstrap_servers,
@@ -55,6 +56,11 @@ def summary(stack: Stack, user: LocalUser) -> dict[str, str]:
         "accessKey": ACCESS_KEY,
         "secretKey": SECRET_KEY,
     }
+
+
+def console_url(stack: Stack, user: LocalUser) -> str:
+    """The console's address, with the key in its fragment: browsers send that to nobody, and the page removes it."""
+    return f"{stack.api_url}/#key={user.api_key}"
 
 
 def readme_exports(facts: Mapping[str, str]) -> str:
@@ -73,7 +79,9 @@ def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
     body = json.dumps({"key": key})
     lines = [
         "",
-        f"OCR Services is ready:  {stack.api_url}",
+        f"OCR Services is ready:  {console_url(stack, user)}",
+        "  (the console, signed in: drop an image there)",
+        f"  API           {stack.api_url}",
         f"  API key       {user.api_key}  (user {user.user_id})",
         f"  Kafka         {stack.broker.bootstrap_servers}",
         f"  S3            {stack.store.endpoint_url}, bucket {UPLOADS_BUCKET}",

@@ -109,7 +109,7 @@ function printed(word, page) {
 }
 
 function describe(card, word) {
-  const [left, , right, bottom] = word.box;
+  const [left, top, right, bottom] = word.box;
   const sure = h("span.sure", {}, `${percent(word.confidence)} sure`);
   const level = h("span.level", {}, h("i"));
   level.firstChild.style.width = `${word.confidence * 100}%`;
@@ -117,7 +117,10 @@ function describe(card, word) {
   card.classList.toggle("unsure", word.confidence < UNSURE);
   const middle = (left + right) / 2;
   card.style.left = `${Math.min(Math.max(middle, 0.14), 0.86) * 100}%`;
-  card.style.top = `${bottom * 100}%`;
+  // Above the word, so that what is read next stays in sight; at the top of the page there is no room for that.
+  const isBelow = top < 0.12;
+  card.classList.toggle("below", isBelow);
+  card.style.top = `${(isBelow ? bottom : top) * 100}%`;
 }
 
 function svg(name, attributes) {

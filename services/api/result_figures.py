@@ -1,0 +1,70 @@
+"""What became of requests lately, counted from the list of results: the same whichever replica is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, Integer, cast, extract, func, select
+
+from services.api.results import ResultStatus
+from services.api.tables import RESULTS
+from services.runtime.database import reading
+
+_MINUTE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How many results ended in one way within one minute, and what they held."""
+
+    minute: datetime
+    status: ResultStatus
+    code: str | None
+    count: int
+    pages: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class ResultFigures:
+    """Since some moment."""
+
+    finished: Sequence[Finished]
+    pending: int
+    oldest_pending_at: datetime | None
+
+
+def count_results(engine: Engine, since: datetime) -> ResultFigures:
+    """What ended after `since`, and what is pending now, of all users. Raises `DatabaseUnavailable`."""
+    columns = RESULTS.c
+    second = extract("epoch", columns.finished_at)
+    minute = cast(second - second % _MINUTE_SECONDS, Integer)
+    ended = (
+        select(
+            minute.label("minute"),
+            columns.status,
+            columns.code,
+            func.count().label("count"),
+            func.coalesce(func.sum(columns.page_count), 0).label("pages"),
+            func.coalesce(func.sum(columns.tokens_used), 0).label("tokens"),
+        )
+        .where(columns.finished_at > since)
+        .group_by(minute, columns.status, columns.code)
+        .order_by(minute)
+    )
+    waiting = select(func.count(), func.min(columns.requested_at)).where(columns.status == ResultStatus.PENDING)
+    with reading(engine) as connection:
+        rows = connection.execute(ended).all()
+        pending, oldest = connection.execute(waiting).one()
+    finished = [
+        Finished(
+            datetime.fromtimestamp(row.minute, UTC),
+            ResultStatus(row.status),
+            row.code,
+            int(row[3]),
+            int(row.pages),
+            int(row.tokens),
+        )
+        for row in rows
+    ]
+    return ResultFigures(finished, int(pending), oldest)

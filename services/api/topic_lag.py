@@ -1,0 +1,135 @@
+"""How far behind each consumer group is, per topic and partition, and how many dead letters lie about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from schemas.topics import OBJECT_STORE_EVENTS, REQUESTS, RESULTS, TOPICS, UPLOADS, Topic
+from services.runtime import groups
+from services.runtime.errors import BrokerUnavailable
+from services.runtime.kafka import common_config, dead_letters_name, group_name, topic_name
+from services.runtime.settings import KafkaSettings
+
+_TIMEOUT_SECONDS = 5.0
+
+_WATCHED = ((REQUESTS, groups.EXTRACTOR), (UPLOADS, groups.EXTRACTOR), (OBJECT_STORE_EVENTS, groups.INTAKE_EVENTS))
+"""Topics whose readers commit to the broker. The list of results and the ledger keep their offsets in SQL."""
+
+Offsets = Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class PartitionLag:
+    """Records of one partition that a group has not finished."""
+
+    partition: int
+    lag: int
+
+
+@dataclass(frozen=True)
+class TopicLag:
+    """How far behind a group is on a topic."""
+
+    topic: str
+    group: str
+    partitions: tuple[PartitionLag, ...]
+
+
+@dataclass(frozen=True)
+class BrokerFigures:
+    """What the broker says."""
+
+    lag: tuple[TopicLag, ...]
+    dead_letters: Mapping[str, int]
+    """Records by topic, of every topic that has any."""
+
+
+class BrokerWatch:
+    """Asks the broker; joins no group. Blocking, one thread at a time."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._admin: AdminClient | None = None
+
+    def figures(self, listed: Mapping[int, int]) -> BrokerFigures:
+        """The figures now; `listed` is the next offset of each partition of `ocr.results` that the list keeps in SQL.
+
+        Raises:
+            BrokerUnavailable: it did not answer.
+        """
+        try:
+            return self._ask(listed)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"the broker's figures are unknown: {error}") from error
+
+    def _ask(self, listed: Mapping[int, int]) -> BrokerFigures:
+        if self._admin is None:
+            self._admin = AdminClient(common_config(self._settings))
+        known = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+        partitions = [TopicPartition(name, number) for name, topic in known.items() for number in topic.partitions]
+        ours = [each for each in partitions if each.topic in self._names()]
+        begins, ends = self._offsets(ours, OffsetSpec.earliest()), self._offsets(ours, OffsetSpec.latest())
+        lag = [
+            _lag(topic_name(self._settings, topic), group, self._committed(group, topic, ends), begins, ends)
+            for topic, group in _WATCHED
+        ]
+        lag.append(self._list_lag(listed, begins, ends))
+        return BrokerFigures(tuple(each for each in lag if each is not None), self._dead_letters(begins, ends))
+
+    def _names(self) -> set[str]:
+        names = {topic_name(self._settings, topic) for topic in TOPICS}
+        return names | {dead_letters_name(self._settings, topic) for topic in TOPICS}
+
+    def _offsets(self, partitions: list[TopicPartition], which: OffsetSpec) -> Offsets:
+        assert self._admin is not None
+        if not partitions:
+            return {}
+        asked = self._admin.list_offsets(
+            dict.fromkeys(partitions, which),
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=_TIMEOUT_SECONDS,
+        )
+        return {(each.topic, each.partition): int(found.result().offset) for each, found in asked.items()}
+
+    def _committed(self, group: str, topic: Topic, ends: Offsets) -> Offsets:
+        assert self._admin is not None
+        name, identity = topic_name(self._settings, topic), group_name(self._settings, group)
+        partitions = [TopicPartition(*place) for place in ends if place[0] == name]
+        if not partitions:
+            return {}
+        asked = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(identity, partitions)], request_timeout=_TIMEOUT_SECONDS
+        )
+        found = asked[identity].result().topic_partitions
+        # A negative offset: nothing is committed.
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def _list_lag(self, listed: Mapping[int, int], begins: Offsets, ends: Offsets) -> TopicLag | None:
+        name = topic_name(self._settings, RESULTS)
+        # The end of a transaction takes an offset of its own (not on the embedded broker): nobody waits for that.
+        markers = 0 if self._settings.embedded else 1
+        reached = {(name, partition): offset + markers for partition, offset in listed.items()}
+        return _lag(name, groups.RESULT_LIST, reached, begins, ends)
+
+    def _dead_letters(self, begins: Offsets, ends: Offsets) -> Mapping[str, int]:
+        counts: dict[str, int] = {}
+        for topic in TOPICS:
+            name = dead_letters_name(self._settings, topic)
+            count = sum(end - begins[place] for place, end in ends.items() if place[0] == name)
+            if count:
+                counts[topic.name] = count
+        return counts
+
+
+def _lag(name: str, group: str, reached: Offsets, begins: Offsets, ends: Offsets) -> TopicLag | None:
+    """The lag of one group on one topic; None where it never reached anything, so that it is not in use."""
+    if not reached:
+        return None
+    places = sorted(place for place in ends if place[0] == name)
+    behind = (
+        PartitionLag(place[1], max(0, ends[place] - max(begins[place], reached.get(place, begins[place]))))
+        for place in places
+    )
+    return TopicLag(name, group, tuple(behind))
