@@ -11,9 +11,7 @@ def upgrade() -> None:
     """Forward."""
     op.create_index("results_by_end", "results", ["finished_at"])
     pending = sa.text("status = 'pending'")
-    op.create_index(
-        "results_pending", "results", ["requested_at"], sqlite_where=pending, postgresql_where=pending
-    )
+    op.create_index("results_pending", "results", ["requested_at"], sqlite_where=pending, postgresql_where=pending)
 
 
 def downgrade() -> None:

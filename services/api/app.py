@@ -37,7 +37,15 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in (ocr.router, results.router, layout.router, files.router, tokens.router, operator.router, operations.router):
+    for router in (
+        ocr.router,
+        results.router,
+        layout.router,
+        files.router,
+        tokens.router,
+        operator.router,
+        operations.router,
+    ):
         app.include_router(router)
     app.include_router(console_router())
     install_error_handlers(app, settings.retry_after_seconds)

@@ -10,8 +10,8 @@ from fastapi.security import APIKeyHeader
 
 from schemas.document import Document
 from services.api.authentication import Authenticator, Caller
-from services.api.errors import ApiError
 from services.api.console_files import content_security_policy
+from services.api.errors import ApiError
 from services.api.keys import Scope
 from services.api.listing import ListPage, ListQuery
 from services.api.overview import Overview

@@ -108,9 +108,8 @@ class BrokerWatch:
 
     def _list_lag(self, listed: Mapping[int, int], begins: Offsets, ends: Offsets) -> TopicLag | None:
         name = topic_name(self._settings, RESULTS)
-        # The end of a transaction takes an offset of its own (not on the embedded broker): nobody waits for that.
-        markers = 0 if self._settings.embedded else 1
-        reached = {(name, partition): offset + markers for partition, offset in listed.items()}
+        # The end of a transaction takes an offset of its own, which nobody waits for.
+        reached = {(name, partition): offset + 1 for partition, offset in listed.items()}
         return _lag(name, groups.RESULT_LIST, reached, begins, ends)
 
     def _dead_letters(self, begins: Offsets, ends: Offsets) -> Mapping[str, int]:

@@ -24,7 +24,7 @@ export function operatorView({ api }) {
 
   refresh();
   return {
-    element: h("div", {}, h("div.heading", {}, h("h1", {}, "How it does"), h("p.fine", {}, "The last hour, all users and replicas")), body),
+    element: h("div", {}, h("div.heading", {}, h("h1", {}, "How it is running"), h("p.fine", {}, "The last hour, all users and replicas")), body),
     title: "Operator",
     leave: () => shown.abort(),
   };

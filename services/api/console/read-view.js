@@ -6,6 +6,7 @@ import { resultRow } from "./rows.js";
 
 const ACCEPT = "image/*,application/pdf,.heic,.heif,.tif,.tiff";
 const RECENT = 5;
+const POLL_MS = 1500;
 
 export function readView({ api, jobs }) {
   const input = h("input.unseen", { type: "file", id: "files", multiple: true, accept: ACCEPT, onchange: chosen });
@@ -41,6 +42,7 @@ export function readView({ api, jobs }) {
     try {
       const { body } = await api.call("GET", `/api/ocr/results?limit=${RECENT}`, { signal: shown.signal });
       const rows = body.results.map((result) => resultRow(api, result, showRecent));
+      if (body.results.some((result) => result.status === "pending")) setTimeout(() => shown.signal.aborted || showRecent(), POLL_MS);
       recent.replaceChildren(
         rows.length === 0
           ? h("p.empty", {}, "Nothing has been read yet. The first result will be listed here.")
@@ -67,7 +69,7 @@ function jobRow(job, jobs) {
   const row = h(
     "li.job",
     {},
-    job.preview === null ? h("span.thumb", {}, icon("image")) : h("img.thumb", { src: job.preview, alt: "" }),
+    thumbnail(job),
     h("div.what", {}, h("span.name", {}, job.file.name), state),
   );
 
@@ -81,6 +83,12 @@ function jobRow(job, jobs) {
   job.addEventListener("change", draw);
   draw();
   return row;
+}
+
+function thumbnail(job) {
+  const standIn = h("span.thumb", {}, icon("image"));
+  if (job.preview === null) return standIn;
+  return h("img.thumb", { src: job.preview, alt: "", onerror: ({ target }) => target.replaceWith(standIn) });
 }
 
 function stateOf(job, onretry) {
@@ -97,9 +105,12 @@ function stateOf(job, onretry) {
         h("span.fine", {}, `${counted(job.result.wordCount, "word")}, ${counted(job.result.tokensUsed, "token")}`),
       ];
     default:
-      return [errorBox(job.error, { onretry })];
+      return [errorBox(job.error, { onretry: mayHelpLater(job.error) ? onretry : null })];
   }
 }
+
+/** Whether the same file may be read another time: what is wrong with its content stays wrong. */
+const mayHelpLater = ({ status }) => status === 0 || status >= 500 || [402, 409, 429].includes(status);
 
 /** A bar; `null` where nobody can say how far it is. */
 function meter(fraction) {

@@ -28,10 +28,13 @@ from services.api.app import create_app
 from services.api.authentication import Authenticator
 from services.api.keys import ApiKey, Scope
 from services.api.listing import ListPage, ListQuery
+from services.api.overview import Overview, overview_of
 from services.api.parts import Parts
 from services.api.processing import Processor
+from services.api.result_figures import ResultFigures
 from services.api.results import ListedResult, PendingResult
 from services.api.settings import ApiSettings
+from services.api.topic_lag import BrokerFigures
 from services.api.transactions import PostedTransaction, TransactionPage
 from services.api.uploads import Uploads
 from services.api.waiters import InFlight, Reply, Waiters
@@ -277,6 +280,9 @@ def app(
     async def ready() -> str | None:
         return problem
 
+    async def overview() -> Overview:
+        return overview_of(NOW, ResultFigures([], 0, None), BrokerFigures((), {}), NOW)
+
     parts = Parts(
         authenticator=Authenticator(keys, ThreadPoolExecutor(1), 0.0, now=lambda: NOW),
         processor=processor(world, table=table, settings=chosen),
@@ -287,6 +293,7 @@ def app(
         balances=table or balances(),
         ready=ready,
         live=lambda: problem,
+        overview=overview,
     )
 
     @asynccontextmanager

@@ -1,22 +1,21 @@
 """The console's files: what is served, how it is held to its origin, and how much it weighs."""
 
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 
+import httpx
 import pytest
-from starlette.testclient import TestClient
 
 from services.api.console_files import INDEX, content_security_policy, load_console_files
 from tests.unit.api.fakes import FakeWorld, app
+from tests.unit.api.test_app import call
 
 FILES = load_console_files()
 _FIRST_PAGE_BYTES_MAX = 150_000
 
 
-@pytest.fixture
-def client() -> Iterator[TestClient]:
-    yield TestClient(app(FakeWorld()))
+def get(path: str, method: str = "GET", **headers: str) -> httpx.Response:
+    return call(app(FakeWorld()), method, path, key=None, headers=headers)
 
 
 class _Tags(HTMLParser):
@@ -36,8 +35,8 @@ def tags() -> list[tuple[str, dict[str, str | None]]]:
     return parser.found
 
 
-def test_the_page_is_served_with_a_policy_that_allows_no_inline_code(client: TestClient) -> None:
-    answer = client.get("/")
+def test_the_page_is_served_with_a_policy_that_allows_no_inline_code() -> None:
+    answer = get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
@@ -86,21 +85,21 @@ def test_the_whole_console_weighs_at_most_150_kb() -> None:
     assert sum(len(file.body) for file in FILES.values()) <= _FIRST_PAGE_BYTES_MAX
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again(client: TestClient) -> None:
-    first = client.get("/console/main.js")
+def test_a_file_that_has_not_changed_is_not_sent_again() -> None:
+    first = get("/console/main.js")
     assert first.headers["content-type"] == "text/javascript; charset=utf-8"
-    again = client.get("/console/main.js", headers={"If-None-Match": first.headers["etag"]})
+    again = get("/console/main.js", **{"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert client.get("/console/main.js", headers={"If-None-Match": '"another"'}).status_code == 200
+    assert get("/console/main.js", **{"If-None-Match": '"another"'}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2fsettings.py", "%2e%2e%2f__main__.py", "", "main.js%00"])
-def test_what_is_no_file_of_the_console_is_not_found(client: TestClient, name: str) -> None:
-    answer = client.get(f"/console/{name}")
+def test_what_is_no_file_of_the_console_is_not_found(name: str) -> None:
+    answer = get(f"/console/{name}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
 
 
-def test_head_answers_without_a_body(client: TestClient) -> None:
-    answer = client.head("/")
+def test_head_answers_without_a_body() -> None:
+    answer = get("/", "HEAD")
     assert (answer.status_code, answer.content) == (200, b"")

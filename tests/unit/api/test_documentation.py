@@ -31,6 +31,7 @@ def test_the_endpoints_are_those_of_the_contract() -> None:
         "POST /api/files/upload",
         "GET /api/tokens/balance",
         "GET /api/tokens/transactions",
+        "GET /api/operator/overview",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",

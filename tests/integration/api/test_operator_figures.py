@@ -1,0 +1,149 @@
+"""What the operator sees: the list of results in SQL, and offsets on a real broker."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from pydantic import SecretStr
+from sqlalchemy import Engine, insert
+
+from schemas.topics import REQUESTS, RESULTS, UPLOADS
+from services.api.result_figures import count_results
+from services.api.results import ResultStatus
+from services.api.tables import RESULTS as RESULT_ROWS
+from services.api.topic_lag import BrokerWatch, TopicLag
+from services.runtime import groups
+from services.runtime.database import create_database, transaction
+from services.runtime.errors import BrokerUnavailable
+from services.runtime.kafka import consumer_config, create_producer, dead_letters_name, topic_name
+from services.runtime.migrations import migrate_engine
+from services.runtime.provisioning import provision_topics
+from services.runtime.settings import DatabaseSettings, KafkaSettings
+from tests.support.parts import KafkaPart
+from tests.unit.api.fakes import KEY, NOW, USER
+
+_MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
+    migrate_engine(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def settings(kafka: KafkaPart, topic_prefix: str) -> KafkaSettings:
+    made = KafkaSettings(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topic_prefix=topic_prefix,
+        partitions=2,
+        embedded=kafka.kind == "embedded",
+    )
+    provision_topics(made)
+    return made
+
+
+def add(engine: Engine, status: ResultStatus, minutes_ago: float, code: str | None = None) -> None:
+    moment = NOW - minutes_ago * _MINUTE
+    with transaction(engine) as connection:
+        connection.execute(
+            insert(RESULT_ROWS).values(
+                id=str(uuid.uuid4()),
+                user_id=USER,
+                key=KEY,
+                status=status.value,
+                requested_at=moment,
+                finished_at=None if status is ResultStatus.PENDING else moment,
+                code=code,
+                page_count=3 if status is ResultStatus.COMPLETED else None,
+                tokens_used=200 if status is ResultStatus.COMPLETED else None,
+            )
+        )
+
+
+def test_results_are_counted_by_minute_status_and_code(engine: Engine) -> None:
+    for minutes_ago in (0.1, 0.9, 1.1, 90):
+        add(engine, ResultStatus.COMPLETED, minutes_ago)
+    add(engine, ResultStatus.FAILED, 1.1, "unreadable_document")
+    add(engine, ResultStatus.PENDING, 7)
+    add(engine, ResultStatus.PENDING, 2)
+    figures = count_results(engine, NOW - 60 * _MINUTE)
+    assert [
+        (each.minute, each.status, each.code, each.count, each.pages, each.tokens) for each in figures.finished
+    ] == [
+        (NOW - 2 * _MINUTE, ResultStatus.COMPLETED, None, 1, 3, 200),
+        (NOW - 2 * _MINUTE, ResultStatus.FAILED, "unreadable_document", 1, 0, 0),
+        (NOW - _MINUTE, ResultStatus.COMPLETED, None, 2, 6, 400),
+    ]
+    assert (figures.pending, figures.oldest_pending_at) == (2, NOW - 7 * _MINUTE)
+
+
+def test_an_installation_without_results_has_figures(engine: Engine) -> None:
+    figures = count_results(engine, NOW)
+    assert (list(figures.finished), figures.pending, figures.oldest_pending_at) == ([], 0, None)
+
+
+def produce(producer: Producer, topic: str, partition: int, count: int) -> None:
+    for _ in range(count):
+        producer.produce(topic, b"{}", partition=partition)
+    assert producer.flush(30) == 0
+
+
+def lag_on(watch: BrokerWatch, topic: str, listed: dict[int, int] | None = None) -> dict[int, int]:
+    found = [each for each in watch.figures(listed or {}).lag if each.topic == topic]
+    return {each.partition: each.lag for each in only(found).partitions}
+
+
+def only(found: list[TopicLag]) -> TopicLag:
+    (one,) = found
+    return one
+
+
+def test_lag_is_what_the_group_has_not_committed(settings: KafkaSettings) -> None:
+    watch, producer = BrokerWatch(settings), create_producer(settings, linger_ms=0)
+    uploads = topic_name(settings, UPLOADS)
+    assert lag_on(watch, uploads) == {0: 0, 1: 0}
+    produce(producer, uploads, 1, 5)
+    assert lag_on(watch, uploads) == {0: 0, 1: 5}
+    consumer = Consumer(consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error"))
+    consumer.commit(offsets=[TopicPartition(uploads, 1, 3)], asynchronous=False)
+    consumer.close()
+    assert lag_on(watch, uploads) == {0: 0, 1: 2}
+    assert lag_on(watch, topic_name(settings, REQUESTS)) == {0: 0, 1: 0}
+
+
+def test_the_list_of_results_is_not_behind_by_the_end_of_a_transaction(settings: KafkaSettings) -> None:
+    producer = create_producer(settings, linger_ms=0, transactional_id="figures")
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    results = topic_name(settings, RESULTS)
+    for _ in range(3):
+        producer.produce(results, b"{}", partition=0)
+    producer.commit_transaction(30)
+    watch = BrokerWatch(settings)
+    assert lag_on(watch, results, {0: 3})[0] == 0
+    assert lag_on(watch, results, {0: 1})[0] == 2
+
+
+def test_a_group_that_never_read_is_not_shown_as_behind(settings: KafkaSettings) -> None:
+    topics = {each.topic for each in BrokerWatch(settings).figures({}).lag}
+    assert topics == {topic_name(settings, REQUESTS), topic_name(settings, UPLOADS)}
+
+
+def test_dead_letters_are_counted_by_the_topic_they_come_from(settings: KafkaSettings) -> None:
+    watch = BrokerWatch(settings)
+    assert watch.figures({}).dead_letters == {}
+    produce(create_producer(settings, linger_ms=0), dead_letters_name(settings, UPLOADS), 0, 2)
+    assert watch.figures({}).dead_letters == {"ocr.uploads": 2}
+
+
+def test_a_broker_that_is_away_is_a_transient_error() -> None:
+    watch = BrokerWatch(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
+    with pytest.raises(BrokerUnavailable):
+        watch.figures({})
