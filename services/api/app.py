@@ -37,16 +37,8 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in (
-        ocr.router,
-        results.router,
-        layout.router,
-        files.router,
-        tokens.router,
-        operator.router,
-        operations.router,
-    ):
-        app.include_router(router)
+    for subject in (ocr, results, layout, files, tokens, operator, operations):
+        app.include_router(subject.router)
     app.include_router(console_router())
     install_error_handlers(app, settings.retry_after_seconds)
     app.add_middleware(AroundEveryRequest, body_bytes_max=settings.body_bytes_max)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from schemas.topics import OBJECT_STORE_EVENTS, REQUESTS, RESULTS, TOPICS, UPLOADS, Topic
 from services.runtime import groups
@@ -70,7 +70,8 @@ class BrokerWatch:
         known = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         partitions = [TopicPartition(name, number) for name, topic in known.items() for number in topic.partitions]
         ours = [each for each in partitions if each.topic in self._names()]
-        begins, ends = self._offsets(ours, OffsetSpec.earliest()), self._offsets(ours, OffsetSpec.latest())
+        begins = self._offsets(ours, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        ends = self._offsets(ours, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         lag = [
             _lag(topic_name(self._settings, topic), group, self._committed(group, topic, ends), begins, ends)
             for topic, group in _WATCHED
