@@ -14,6 +14,7 @@ _LOST_WITHOUT: dict[PartName, str] = {
     "object_store": "an S3 server that verifies signatures: presigned uploads bound to type and size, its "
     "conditional writes, its notifications in Kafka",
     "postgres": "PostgreSQL: row locks, time limits of idle transactions, concurrent ledgers",
+    "browser": "the console in a browser: reading, pasting, deleting, keyboard, phone width, dark mode, its policy",
     "specifications": "schemas/asyncapi.yaml and docker-compose.yml against the JSON Schemas of their specifications",
 }
 

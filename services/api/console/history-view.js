@@ -1,7 +1,7 @@
 /** What was read, and what was spent: two lists that go on as far as one cares to look. */
 
 import { errorBox, h } from "./dom.js";
-import { nameOf, number, time } from "./format.js";
+import { counted, nameOf, number, time } from "./format.js";
 import { resultRow } from "./rows.js";
 
 const PAGE = 20;
@@ -59,14 +59,21 @@ function pagedList(api, path, field, row, emptyText) {
 }
 
 function transactionRow(entry) {
-  const what = entry.key ? nameOf(entry.key) : entry.note || (entry.kind === "grant" ? "Grant" : "Usage");
+  const what = entry.key === null ? entry.note || "Tokens granted" : nameOf(entry.key);
   const name = entry.resultId ? h("a.name", { href: `#/results/${entry.resultId}` }, what) : h("span.name", {}, what);
-  const amount = entry.amount > 0 ? `+${number(entry.amount)}` : number(entry.amount);
+  const amount = entry.amount > 0 ? `+${number(entry.amount)}` : number(entry.amount).replace("-", "−");
   return h(
     "li.row",
     {},
-    h("div.what", {}, name),
+    h("div.what", {}, name, h("span.fine", {}, basisOf(entry))),
     h(`span.price${entry.amount > 0 ? ".plus" : ""}`, {}, `${amount} tokens`),
-    h("span.when.fine", {}, time(entry.postedAt ?? entry.createdAt)),
+    h("span.when.fine", {}, time(entry.postedAt)),
   );
+}
+
+/** What an amount was made of. */
+function basisOf(entry) {
+  if (entry.kind === "grant") return "Grant";
+  if (entry.outcome === "failed") return "Could not be read: not charged";
+  return `${counted(entry.pageUnits, "page unit")}, ${counted(entry.words, "word")}`;
 }

@@ -122,4 +122,5 @@ const kept = keptKey();
 if (given !== null) begin(given);
 else if (kept !== null) signIn(kept);
 else signOut();
-document.documentElement.dataset.ready = "true";
+/** When the page could be used, in ms since it was asked for. */
+requestAnimationFrame(() => (document.documentElement.dataset.ready = String(performance.now())));

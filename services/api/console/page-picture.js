@@ -38,7 +38,8 @@ export function pagePicture(page, source, onpoint) {
   /** Draws the words themselves: the picture is somewhere this browser may not look, or no browser can show it. */
   function asPaper() {
     frame.classList.add("paper");
-    overlay.prepend(...words.map((word) => printed(word, page)));
+    const lines = page.blocks.flatMap((block) => block.lines);
+    overlay.prepend(...lines.flatMap((line) => printed(line, page)));
   }
 
   let current = null;
@@ -52,13 +53,14 @@ export function pagePicture(page, source, onpoint) {
     describe(card, words[index]);
   }
 
+  // On the frame, not on the drawing: a drawing that listens for focus becomes a stop of the Tab key itself.
   const indexOf = (target) => (target instanceof SVGPolygonElement ? Number(target.dataset.index) : null);
   const tell = (index) => (point(index), onpoint(index));
-  overlay.addEventListener("pointerover", (event) => tell(indexOf(event.target)));
-  overlay.addEventListener("pointerleave", () => tell(null));
-  overlay.addEventListener("focusin", (event) => tell(indexOf(event.target)));
-  overlay.addEventListener("focusout", () => tell(null));
-  overlay.addEventListener("keydown", (event) => {
+  frame.addEventListener("pointerover", (event) => tell(indexOf(event.target)));
+  frame.addEventListener("pointerleave", () => tell(null));
+  frame.addEventListener("focusin", (event) => tell(indexOf(event.target)));
+  frame.addEventListener("focusout", () => tell(null));
+  frame.addEventListener("keydown", (event) => {
     const to = neighbour(event.key, indexOf(event.target) ?? 0, shapes.length);
     if (to === null) return;
     event.preventDefault();
@@ -92,20 +94,30 @@ function shapeOf(word, index, page) {
   return shape;
 }
 
-function printed(word, page) {
-  const [[x0, y0], [x1, y1], , [x3, y3]] = word.polygon.map(([x, y]) => [x * page.width, y * page.height]);
-  const [width, height] = [Math.hypot(x1 - x0, y1 - y0), Math.hypot(x3 - x0, y3 - y0)];
-  const degrees = (Math.atan2(y1 - y0, x1 - x0) * 180) / Math.PI;
-  const text = svg("text", {
-    transform: `translate(${x0} ${y0}) rotate(${degrees})`,
-    y: height * 0.78,
-    "font-size": height * 0.82,
-    textLength: Math.max(width, 1),
-    lengthAdjust: "spacingAndGlyphs",
-    "aria-hidden": "true",
+/** A line's words as text of one size, each as wide as it stands on the page. */
+function printed(line, page) {
+  const placed = line.words.map((word) => [word, ...measured(word, page)]);
+  const heights = placed.map(([, , , height]) => height).sort((a, b) => a - b);
+  const size = heights[Math.floor(heights.length / 2)];
+  return placed.map(([word, [x, y], width, height, degrees]) => {
+    const text = svg("text", {
+      transform: `translate(${x} ${y}) rotate(${degrees})`,
+      y: (height + size * 0.58) / 2,
+      "font-size": size * 0.82,
+      textLength: Math.max(width, 1),
+      lengthAdjust: "spacingAndGlyphs",
+      "aria-hidden": "true",
+    });
+    text.textContent = word.text;
+    return text;
   });
-  text.textContent = word.text;
-  return text;
+}
+
+/** A word's first corner, its width and height in pixels of the page, and how far it is turned. */
+function measured(word, page) {
+  const [[x0, y0], [x1, y1], , [x3, y3]] = word.polygon.map(([x, y]) => [x * page.width, y * page.height]);
+  const degrees = (Math.atan2(y1 - y0, x1 - x0) * 180) / Math.PI;
+  return [[x0, y0], Math.hypot(x1 - x0, y1 - y0), Math.hypot(x3 - x0, y3 - y0), degrees];
 }
 
 function describe(card, word) {

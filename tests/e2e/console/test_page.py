@@ -1,0 +1,96 @@
+"""The page itself: how fast it is there, what it may do, and whether everybody can use it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.console.conftest import OpenPage, read_sample, screenshot
+from tests.e2e.local.running import RunningStack
+
+_FIRST_PAGE_BYTES_MAX = 150_000
+_INTERACTIVE_SECONDS_MAX = 1.0
+
+_LOADED = """
+() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .map((entry) => [entry.name, entry.decodedBodySize])
+"""
+
+_NAMELESS = """
+() => [...document.querySelectorAll("button, a[href], input, [role=img]:not(polygon), img, progress, select")]
+  .filter((element) => element.checkVisibility?.() !== false && element.getClientRects().length > 0)
+  .filter((element) => !(element.getAttribute("aria-label") || element.labels?.length || element.textContent.trim()
+    || element.hasAttribute("alt")))
+  .map((element) => element.outerHTML)
+"""
+
+
+def test_it_is_interactive_within_a_second_and_weighs_at_most_150_kb(open_page: OpenPage, stack: RunningStack) -> None:
+    page = open_page(signed_in=False)
+    page.wait_for_selector("html[data-ready]")
+    seconds = page.evaluate("Number(document.documentElement.dataset.ready) / 1000")
+    loaded = page.evaluate(_LOADED)
+    assert 0 < seconds < _INTERACTIVE_SECONDS_MAX
+    assert 10_000 < sum(size for _, size in loaded) <= _FIRST_PAGE_BYTES_MAX
+    assert {"main.js", "base.css", "views.css"} < {url.rpartition("/")[2] for url, _ in loaded}
+    assert {url.split("/")[2] for url, _ in loaded} == {stack.facts["url"].split("/")[2]}
+
+
+def test_the_browser_refuses_code_that_is_not_the_consoles(open_page: OpenPage) -> None:
+    page = open_page(watched=False)
+    page.evaluate("document.addEventListener('securitypolicyviolation', (e) => window.refused = e.violatedDirective)")
+    with pytest.raises(Exception, match="TrustedHTML"):
+        page.evaluate("document.body.innerHTML = '<img src=x onerror=window.ran=1>'")
+    assert page.evaluate("window.ran") is None
+    assert page.evaluate("window.refused") == "require-trusted-types-for"
+
+
+def test_a_result_fits_a_phone(open_page: OpenPage) -> None:
+    page = open_page(device_scale_factor=2, has_touch=True, is_mobile=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    screenshot(page, "phone-read")
+    read_sample(page)
+    screenshot(page, "phone-result")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for path in ("#/history", "#/history/tokens", "#/operator"):
+        page.evaluate("(path) => location.hash = path", path)
+        expect(page.locator("main h1")).to_have_text(re.compile("History|running"))
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_it_is_dark_where_the_person_likes_it_dark(open_page: OpenPage) -> None:
+    brightness = r"getComputedStyle(document.documentElement).backgroundColor.match(/\d+/g).slice(0, 3).map(Number)"
+    light, dark = open_page(color_scheme="light"), open_page(color_scheme="dark")
+    assert min(light.evaluate(brightness)) > 200
+    assert max(dark.evaluate(brightness)) < 60
+    read_sample(dark)
+    screenshot(dark, "dark-result")
+
+
+def test_nothing_moves_for_those_who_asked_for_stillness(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce")
+    page.evaluate("document.querySelector('main').append(document.createElement('progress'))")
+    assert page.locator("main > progress").evaluate("(bar) => getComputedStyle(bar).animationName") == "none"
+
+
+@pytest.mark.parametrize("path", ["#/", "#/history", "#/history/tokens", "#/operator"])
+def test_every_control_has_a_name(page: Page, path: str) -> None:
+    page.evaluate("(path) => location.hash = path", path)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(_NAMELESS) == []
+    assert page.locator("h1").count() == 1
+
+
+def test_every_control_of_a_result_has_a_name(page: Page) -> None:
+    read_sample(page)
+    assert page.evaluate(_NAMELESS) == []
+    assert page.get_by_role("img", name=re.compile(r"%.* sure$")).count() > 20
+
+
+def test_the_way_to_the_content_is_short_by_keyboard(page: Page) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
