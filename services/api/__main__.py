@@ -28,6 +28,7 @@ from services.api.results import PendingWriter
 from services.api.server import DrainingServer
 from services.api.settings import ApiSettings
 from services.api.stores import Stores, in_thread
+from services.api.storing import FileStorer
 from services.api.uploads import SignPut, Uploads, put_signer
 from services.api.waiters import InFlight, Waiters
 from services.runtime.admission import BalanceReader, BalanceTable
@@ -172,6 +173,14 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
         results=stores,
         uploads=Uploads(
             clients.sign_put, bytes_max=LimitSettings().bytes_max, presign_seconds=settings.presign_seconds
+        ),
+        storer=FileStorer(
+            lambda key, file, media_type: clients.store.put_file(object_store.uploads_bucket, key, file, media_type),
+            clients.store_threads,
+            InFlight(settings.uploads_max, settings.uploads_per_user_max),
+            bytes_max=LimitSettings().bytes_max,
+            idle_seconds_max=settings.upload_idle_seconds_max,
+            spool_dir=settings.spool_dir,
         ),
         balances=table,
         ready=Readiness(

@@ -48,8 +48,11 @@ def _operation(document: Mapping[str, Any], method: str, path: str, operation: M
         parts.append(_table(("Parameter", "In", ""), map(_parameter, operation["parameters"])))
     body = operation.get("requestBody")
     if body is not None:
-        schema = _resolved(document, body["content"]["application/json"]["schema"])
-        parts.append(f"<h3>Body</h3>{_fields(schema)}{_example(schema.get('examples', [None])[0])}")
+        (media_type,) = body["content"]
+        schema = _resolved(document, body["content"][media_type]["schema"])
+        parts.append(
+            f"<h3>Body: {escape(media_type)}</h3>{_fields(schema)}{_example(schema.get('examples', [None])[0])}"
+        )
     parts.append("<h3>Answers</h3>")
     parts.extend(_answer(document, status, answer) for status, answer in operation["responses"].items())
     return "".join(parts) + "</section>"

@@ -23,7 +23,7 @@ _LOCATION = {"description": "Where the result will be.", "schema": {"type": "str
 DESCRIPTION = """\
 Upload an image or a PDF, get its text.
 
-1. `POST /api/files/upload` gives a presigned URL; PUT the file there.
+1. `POST /api/files/upload` gives a presigned URL; PUT the file there. `POST /api/files` takes the file itself.
 2. `POST /api/ocr/process` with the file's key waits for the text and returns it.
 
 A file that was uploaded is processed by itself, too: the POST then finds the result. However often a file is asked

@@ -207,6 +207,18 @@ class UploadTicket(WireModel):
     max_bytes: int = Field(description="The largest file that is read.")
 
 
+class StoredFile(WireModel):
+    """A file that lies in the bucket now, and is read by itself; POST its key to wait for the text."""
+
+    model_config = _example(
+        {"key": "ocr/user_id/5f0c1a9be27d4c38-receipt.jpg", "contentType": "image/jpeg", "size": 48213}
+    )
+
+    key: str
+    content_type: str = Field(description="Judged by the content, whatever was said of it.")
+    size: int = Field(description="Bytes.")
+
+
 class Balance(WireModel):
     """What is left."""
 

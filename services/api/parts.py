@@ -17,6 +17,7 @@ from services.api.listing import ListPage, ListQuery
 from services.api.overview import Overview
 from services.api.processing import Processor
 from services.api.results import ListedResult
+from services.api.storing import FileStorer
 from services.api.transactions import TransactionPage
 from services.api.uploads import Uploads
 from services.runtime.admission import BalanceTable
@@ -52,6 +53,7 @@ class Parts:
     processor: Processor
     results: Results
     uploads: Uploads
+    storer: FileStorer
     balances: BalanceTable
     ready: Callable[[], Awaitable[str | None]]
     live: Callable[[], str | None]

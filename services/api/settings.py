@@ -1,5 +1,7 @@
 """Settings of the API process, `OCR_API_...`."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -28,6 +30,14 @@ class ApiSettings(BaseSettings):
     """How long a presigned upload URL is good for; S3 allows a week."""
     body_bytes_max: int = Field(default=65_536, ge=4_096)
     """The longest body of a JSON request."""
+    uploads_max: int = Field(default=8, ge=1)
+    """Files that arrive through `POST /api/files` at a time; one more is 503 `overloaded`."""
+    uploads_per_user_max: int = Field(default=4, ge=1)
+    """The same for one user."""
+    upload_idle_seconds_max: float = Field(default=30.0, gt=0)
+    """How long such a file may stop arriving before it is given up."""
+    spool_dir: Path | None = None
+    """Where such files lie until they are complete, and searchable PDFs are made. Default: the system's."""
     key_cache_seconds: float = Field(default=3.0, ge=0)
     """How long a revoked API key may still be accepted."""
     store_threads: int = Field(default=16, ge=1)

@@ -6,8 +6,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from os import SEEK_END
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
@@ -210,6 +211,19 @@ class ObjectStore:
     def put(self, bucket: str, key: str, body: bytes, content_type: str) -> str:
         """Writes an object whatever is there, and returns its etag."""
         return self._put("put", Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def put_file(self, bucket: str, key: str, file: IO[bytes], content_type: str) -> None:
+        """Writes an object from an open file, from its beginning to its end, without holding it in memory.
+
+        Raises:
+            StoreUnavailable: no answer, or an error of the store's own; the object may exist or not.
+        """
+        size_bytes = file.seek(0, SEEK_END)
+        file.seek(0)
+        with _call("put"):
+            self._client.put_object(
+                Bucket=bucket, Key=key, Body=file, ContentType=content_type, ContentLength=size_bytes
+            )
 
     def delete(self, bucket: str, key: str) -> None:
         """Deletes an object; one that does not exist is no error."""

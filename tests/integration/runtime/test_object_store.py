@@ -44,6 +44,15 @@ def bucket(store: ObjectStore, bucket_prefix: str) -> str:
     return name
 
 
+def test_a_file_is_put_whole_wherever_it_stood(store: ObjectStore, bucket: str, tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w+b") as file:
+        file.write(b"x" * 3_000_000)
+        store.put_file(bucket, "ocr/alice/large.bin", file, "application/pdf")
+    found = store.head(bucket, "ocr/alice/large.bin")
+    assert found is not None
+    assert (found.size_bytes, found.content_type) == (3_000_000, "application/pdf")
+
+
 @pytest.fixture
 def misbehaving() -> Iterator[tuple[ObjectStoreSettings, Misbehaviour]]:
     with misbehaving_store() as pair:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from schemas.document import BlockLayout, Document, DocumentStatus, LineLayout, PageLayout, WordLayout
 from schemas.events import (
@@ -34,6 +34,7 @@ from services.api.processing import Processor
 from services.api.result_figures import ResultFigures
 from services.api.results import ListedResult, PendingResult
 from services.api.settings import ApiSettings
+from services.api.storing import FileStorer
 from services.api.topic_lag import BrokerFigures
 from services.api.transactions import PostedTransaction, TransactionPage
 from services.api.uploads import Uploads
@@ -182,6 +183,7 @@ class FakeWorld:
     on_send: Callable[[OcrRequest], None] = lambda _: None
     queries: list[ListQuery] = field(default_factory=list)
     next_cursor: str | None = None
+    stored: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     deleted: list[Document] = field(default_factory=list)
     posted: list[PostedTransaction] = field(default_factory=list)
     asked_transactions: tuple[str, int, int | None] | None = None
@@ -221,6 +223,11 @@ class FakeWorld:
     async def transactions(self, user_id: str, limit: int, before: int | None) -> TransactionPage:
         self.asked_transactions = (user_id, limit, before)
         return TransactionPage(self.posted, self.next_cursor)
+
+    def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
+        if self.broken:
+            raise self.broken
+        self.stored[key] = (file.read(), media_type)
 
     async def write(self, pending: PendingResult) -> None:
         self.log.append(f"pending {pending.id == RESULT_ID}")
@@ -289,6 +296,14 @@ def app(
         results=world,
         uploads=Uploads(
             lambda key, *_: f"https://store.example.com/{key}", bytes_max=1000, presign_seconds=900, now=lambda: NOW
+        ),
+        storer=FileStorer(
+            world.put_file,
+            ThreadPoolExecutor(1),
+            InFlight(2, 1),
+            bytes_max=5_000,
+            idle_seconds_max=0.2,
+            random_part=lambda: "r",
         ),
         balances=table or balances(),
         ready=ready,

@@ -28,6 +28,7 @@ def test_the_endpoints_are_those_of_the_contract() -> None:
         "GET /api/ocr/results/{id}",
         "GET /api/ocr/results/{id}/layout",
         "DELETE /api/ocr/results/{id}",
+        "POST /api/files",
         "POST /api/files/upload",
         "GET /api/tokens/balance",
         "GET /api/tokens/transactions",
