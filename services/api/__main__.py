@@ -25,6 +25,7 @@ from services.api.replies import ReplyReader
 from services.api.requests import RequestSender
 from services.api.result_list import ResultLister
 from services.api.results import PendingWriter
+from services.api.searchable_pdf import PdfLimits, PdfMaker
 from services.api.server import DrainingServer
 from services.api.settings import ApiSettings
 from services.api.stores import Stores, in_thread
@@ -181,6 +182,15 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
             bytes_max=LimitSettings().bytes_max,
             idle_seconds_max=settings.upload_idle_seconds_max,
             spool_dir=settings.spool_dir,
+        ),
+        pdfs=PdfMaker(
+            lambda document, path: clients.store.download(
+                document.bucket, document.key, document.etag, path, LimitSettings().bytes_max
+            ),
+            clients.store_threads,
+            InFlight(settings.pdfs_max, settings.pdfs_max),
+            PdfLimits(settings.pdf_memory_bytes_max, settings.pdf_seconds_max),
+            settings.spool_dir,
         ),
         balances=table,
         ready=Readiness(

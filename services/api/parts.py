@@ -17,6 +17,7 @@ from services.api.listing import ListPage, ListQuery
 from services.api.overview import Overview
 from services.api.processing import Processor
 from services.api.results import ListedResult
+from services.api.searchable_pdf import PdfMaker
 from services.api.storing import FileStorer
 from services.api.transactions import TransactionPage
 from services.api.uploads import Uploads
@@ -54,6 +55,7 @@ class Parts:
     results: Results
     uploads: Uploads
     storer: FileStorer
+    pdfs: PdfMaker
     balances: BalanceTable
     ready: Callable[[], Awaitable[str | None]]
     live: Callable[[], str | None]

@@ -36,6 +36,12 @@ class ApiSettings(BaseSettings):
     """The same for one user."""
     upload_idle_seconds_max: float = Field(default=30.0, gt=0)
     """How long such a file may stop arriving before it is given up."""
+    pdfs_max: int = Field(default=2, ge=1)
+    """Searchable PDFs that are made at a time; one more is 503 `overloaded`."""
+    pdf_seconds_max: float = Field(default=60.0, gt=0)
+    """How long the making of one may take."""
+    pdf_memory_bytes_max: int = Field(default=1_500_000_000, ge=300_000_000)
+    """How much memory the process that makes one may address."""
     spool_dir: Path | None = None
     """Where such files lie until they are complete, and searchable PDFs are made. Default: the system's."""
     key_cache_seconds: float = Field(default=3.0, ge=0)

@@ -17,6 +17,7 @@ class LayoutFormat(StrEnum):
     HOCR = "hocr"
     ALTO = "alto"
     TEXT = "text"
+    PDF = "pdf"
 
 
 @dataclass(frozen=True)
@@ -39,4 +40,4 @@ RENDERINGS: Mapping[LayoutFormat, Rendering] = {
     LayoutFormat.ALTO: Rendering("application/xml", "alto.xml", alto_of),
     LayoutFormat.TEXT: Rendering("text/plain; charset=utf-8", "txt", _text),
 }
-"""By format."""
+"""By format; a PDF needs the uploaded file, too, and is made by `services.api.searchable_pdf`."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import httpx
+import pypdfium2 as pdfium
+from PIL import Image
 
 from schemas.events import ErrorCode
+from schemas.identity import result_id
+from services.runtime.documents import DocumentStore
 from tests.integration.api.fake_extractor import completing, failing
 from tests.integration.api.stack import Replica, Stack, User
+from tests.unit.api.fakes import document
 
 _LISTED_SECONDS_MAX = 20.0
 
@@ -67,3 +73,31 @@ def test_the_layout_is_that_of_the_document_and_nobody_elses(stack: Stack, api: 
     assert all(len(word["polygon"]) == 4 for word in words)
     assert layout(api, user, identity, format="text").text == "some text"
     assert layout(api, stack.user(), identity).status_code == 404
+
+
+def test_a_searchable_pdf_has_the_picture_as_it_was_uploaded_and_the_words(stack: Stack, api: Replica) -> None:
+    user = stack.user()
+    written = io.BytesIO()
+    Image.new("RGB", (1000, 2000), "white").save(written, "PNG")
+    key = stack.upload(user, written.getvalue(), "scan.png")
+    identity = result_id(stack.object_store.uploads_bucket, key, etag_of(stack, key))
+    DocumentStore(stack.store, stack.object_store.results_bucket).create(
+        document("two words").model_copy(
+            update={"result_id": identity, "user_id": user.id, "bucket": stack.object_store.uploads_bucket, "key": key}
+            | {"etag": etag_of(stack, key)}
+        )
+    )
+    answer = layout(api, user, identity, format="pdf")
+    assert answer.status_code == 200, answer.text
+    (page,) = pdfium.PdfDocument(answer.content)
+    assert page.get_textpage().get_text_range() == "two words"
+    stack.upload(user, b"another content", "scan.png")
+    gone = layout(api, user, identity, format="pdf")
+    assert (gone.status_code, gone.json()["code"]) == (409, "object_changed")
+    assert layout(api, user, identity, format="hocr").status_code == 200, "what needs no picture is still there"
+
+
+def etag_of(stack: Stack, key: str) -> str:
+    head = stack.store.head(stack.object_store.uploads_bucket, key)
+    assert head is not None
+    return head.etag

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from schemas.document import BlockLayout, Document, DocumentStatus, LineLayout, PageLayout, WordLayout
@@ -33,6 +34,7 @@ from services.api.parts import Parts
 from services.api.processing import Processor
 from services.api.result_figures import ResultFigures
 from services.api.results import ListedResult, PendingResult
+from services.api.searchable_pdf import PdfLimits, PdfMaker
 from services.api.settings import ApiSettings
 from services.api.storing import FileStorer
 from services.api.topic_lag import BrokerFigures
@@ -40,7 +42,7 @@ from services.api.transactions import PostedTransaction, TransactionPage
 from services.api.uploads import Uploads
 from services.api.waiters import InFlight, Reply, Waiters
 from services.runtime.admission import BalanceTable
-from services.runtime.object_store import StoredObject
+from services.runtime.object_store import ObjectGone, StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -184,6 +186,7 @@ class FakeWorld:
     queries: list[ListQuery] = field(default_factory=list)
     next_cursor: str | None = None
     stored: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    contents: dict[str, bytes | Exception] = field(default_factory=dict)
     deleted: list[Document] = field(default_factory=list)
     posted: list[PostedTransaction] = field(default_factory=list)
     asked_transactions: tuple[str, int, int | None] | None = None
@@ -223,6 +226,13 @@ class FakeWorld:
     async def transactions(self, user_id: str, limit: int, before: int | None) -> TransactionPage:
         self.asked_transactions = (user_id, limit, before)
         return TransactionPage(self.posted, self.next_cursor)
+
+    def download(self, document: Document, path: Path) -> None:
+        found = self.contents.get(document.key)
+        if isinstance(found, bytes):
+            path.write_bytes(found)
+        else:
+            raise found or ObjectGone(document.key)
 
     def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
         if self.broken:
@@ -279,6 +289,7 @@ def app(
     key: ApiKey | None = None,
     settings: ApiSettings | None = None,
     problem: str | None = None,
+    pdf_limits: PdfLimits | None = None,
 ) -> FastAPI:
     """The web application on these parts; its lifespan need not run."""
     chosen = settings or ApiSettings()
@@ -304,6 +315,9 @@ def app(
             bytes_max=5_000,
             idle_seconds_max=0.2,
             random_part=lambda: "r",
+        ),
+        pdfs=PdfMaker(
+            world.download, ThreadPoolExecutor(1), InFlight(2, 2), pdf_limits or PdfLimits(1_500_000_000, 30.0)
         ),
         balances=table or balances(),
         ready=ready,
