@@ -20,6 +20,7 @@ from services.api.memory import SETTLED_SECONDS, give_back_memory
 from services.api.overview import Overviews
 from services.api.parts import Parts
 from services.api.processing import Processor
+from services.api.rate_limit import RateLimiter
 from services.api.readiness import Readiness, balances_problem, first_problem, producer_problem, watch
 from services.api.replies import ReplyReader
 from services.api.requests import RequestSender
@@ -162,6 +163,7 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
     keys = ApiKeys(clients.engine)
     return Parts(
         authenticator=Authenticator(keys, clients.database_threads, settings.key_cache_seconds),
+        limiter=RateLimiter(settings.rate_limit_requests, settings.rate_limit_seconds),
         processor=Processor(
             lookups=stores,
             admission=table,

@@ -13,10 +13,16 @@ EXAMPLE_REQUEST_ID = "7c1f6a52-3d0e-4a0c-8a52-0e6a1b7f9d11"
 
 Answers = dict[int | str, dict[str, Any]]
 
-COMMON = ("invalid_request", "invalid_api_key", "forbidden", "internal_error", "unavailable")
+COMMON = ("invalid_request", "invalid_api_key", "forbidden", "rate_limited", "internal_error", "unavailable")
 """Errors that every endpoint with a key can answer."""
 
 _REQUEST_ID = {"description": "Echoed when sent, else fresh.", "schema": {"type": "string"}}
+_RATE_LIMIT = {
+    "RateLimit-Limit": {"description": "Requests a key may make at once.", "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {"description": "How many of them are left.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until all are there again.", "schema": {"type": "integer"}},
+}
+"""On every answer to a valid key where a limit is set."""
 _RETRY_AFTER = {"description": "Seconds.", "schema": {"type": "integer"}}
 _LOCATION = {"description": "Where the result will be.", "schema": {"type": "string"}}
 
@@ -47,7 +53,7 @@ def errors(*codes: str) -> Answers:
             "summary": kind.when,
             "value": {"error": kind.example, "code": code, "requestId": EXAMPLE_REQUEST_ID},
         }
-        if kind.status in (503, 504):
+        if kind.status in (429, 503, 504):
             answer["headers"]["Retry-After"] = _RETRY_AFTER
         if kind.status == 504:
             answer["headers"]["Location"] = _LOCATION
@@ -61,18 +67,20 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
     )
     for path in document["paths"].values():
         for operation in path.values():
-            _tidy(operation["responses"])
+            _tidy(operation["responses"], _RATE_LIMIT if operation.get("security") else {})
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document
 
 
-def _tidy(responses: dict[str, Any]) -> None:
+def _tidy(responses: dict[str, Any], headers: Mapping[str, Any]) -> None:
     invalid = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if invalid.get("$ref", "").endswith("/HTTPValidationError"):
         del responses["422"]
-    for response in responses.values():
+    for status, response in responses.items():
         response.setdefault("headers", {})[HEADER] = _REQUEST_ID
+        # Whose key is not known has no limit of its own.
+        response["headers"] |= {} if status == "401" else headers
 
 
 def accepted(headers: Mapping[str, Any] | None = None) -> dict[str, Any]:

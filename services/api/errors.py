@@ -65,7 +65,9 @@ ERRORS: Mapping[str, ErrorKind] = {
     "unreadable_document": ErrorKind(
         422, "Truncated, corrupt, encrypted, or it took too long.", "The image is truncated"
     ),
-    "rate_limited": ErrorKind(429, "Too many requests.", "Too many requests", True),
+    "rate_limited": ErrorKind(
+        429, "Too many requests of this key.", "Too many requests: at most 6000 at once; try again in 1 s", True
+    ),
     "internal_error": ErrorKind(500, "A fault of ours.", "Internal error; quote the requestId when you report it"),
     "overloaded": ErrorKind(
         503, "Too many are waiting.", "Too many requests are waiting; try again in some seconds", True

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.errors import ApiError, error_response
+from services.api.rate_limit import rate_limit_headers
 from services.api.request_id import HEADER, choose_request_id, set_request_id
 from services.runtime.logs import log_context
 from services.runtime.metrics import HTTP_REQUESTS
@@ -21,7 +22,13 @@ _SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    # An answer is data: should a browser show one as a page, it runs, loads and frames nothing.
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
+"""A page with a policy of its own keeps that."""
 
 
 class AroundEveryRequest:
@@ -50,6 +57,7 @@ class AroundEveryRequest:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = request_id
+                headers.update(rate_limit_headers(scope))
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

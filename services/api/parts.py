@@ -16,6 +16,7 @@ from services.api.keys import Scope
 from services.api.listing import ListPage, ListQuery
 from services.api.overview import Overview
 from services.api.processing import Processor
+from services.api.rate_limit import RateLimited, RateLimiter, remember
 from services.api.results import ListedResult
 from services.api.searchable_pdf import PdfMaker
 from services.api.storing import FileStorer
@@ -51,6 +52,7 @@ class Parts:
     """All of it."""
 
     authenticator: Authenticator
+    limiter: RateLimiter
     processor: Processor
     results: Results
     uploads: Uploads
@@ -79,8 +81,16 @@ async def parts_of(request: Request) -> Parts:
     return parts
 
 
-async def _caller(parts: Annotated[Parts, Depends(parts_of)], key: Annotated[str | None, Security(_header)]) -> Caller:
-    return await parts.authenticator.authenticate(key)
+async def _caller(
+    request: Request, parts: Annotated[Parts, Depends(parts_of)], key: Annotated[str | None, Security(_header)]
+) -> Caller:
+    caller = await parts.authenticator.authenticate(key)
+    try:
+        remember(request.scope, parts.limiter.take(caller.key_id))
+    except RateLimited as refused:
+        remember(request.scope, refused.allowance)
+        raise
+    return caller
 
 
 def _caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:

@@ -19,6 +19,10 @@ class ApiSettings(BaseSettings):
     """POSTs in flight at a time; one more is 503 `overloaded`."""
     waiters_per_user_max: int = Field(default=256, ge=1)
     """The same for one user."""
+    rate_limit_requests: int = Field(default=6_000, ge=0)
+    """Requests that one API key may make at once; 0: any number. Each replica counts for itself."""
+    rate_limit_seconds: float = Field(default=60.0, gt=0)
+    """Within which they are allowed again, evenly."""
     wait_seconds_default: float = Field(default=30.0, gt=0)
     wait_seconds_max: float = Field(default=120.0, gt=0)
     """The longest wait that `Prefer: wait=N` can ask for."""

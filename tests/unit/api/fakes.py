@@ -32,6 +32,7 @@ from services.api.listing import ListPage, ListQuery
 from services.api.overview import Overview, overview_of
 from services.api.parts import Parts
 from services.api.processing import Processor
+from services.api.rate_limit import RateLimiter
 from services.api.result_figures import ResultFigures
 from services.api.results import ListedResult, PendingResult
 from services.api.searchable_pdf import PdfLimits, PdfMaker
@@ -290,6 +291,7 @@ def app(
     settings: ApiSettings | None = None,
     problem: str | None = None,
     pdf_limits: PdfLimits | None = None,
+    limiter: RateLimiter | None = None,
 ) -> FastAPI:
     """The web application on these parts; its lifespan need not run."""
     chosen = settings or ApiSettings()
@@ -303,6 +305,7 @@ def app(
 
     parts = Parts(
         authenticator=Authenticator(keys, ThreadPoolExecutor(1), 0.0, now=lambda: NOW),
+        limiter=limiter or RateLimiter(0, 60.0),
         processor=processor(world, table=table, settings=chosen),
         results=world,
         uploads=Uploads(

@@ -41,7 +41,24 @@ def test_the_endpoints_are_those_of_the_contract() -> None:
 
 def test_the_post_documents_every_answer() -> None:
     process = dict(OPERATIONS)["POST /api/ocr/process"]
-    statuses = {"200", "202", "400", "401", "402", "403", "404", "409", "410", "413", "415", "422", "500", "503", "504"}
+    statuses = {
+        "200",
+        "202",
+        "400",
+        "401",
+        "402",
+        "403",
+        "404",
+        "409",
+        "410",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+        "504",
+    }
     assert set(process["responses"]) == statuses
     assert codes(process, "400") == {"invalid_request", "invalid_key"}
     assert codes(process, "503") == {"overloaded", "unavailable"}
@@ -52,7 +69,10 @@ def test_the_post_documents_every_answer() -> None:
 @pytest.mark.parametrize(("name", "operation"), WITH_KEY)
 def test_everything_that_needs_a_key_says_so_and_documents_its_refusals(name: str, operation: dict[str, Any]) -> None:
     assert operation["security"] == [{"ApiKey": []}], name
-    assert {"400", "401", "403", "500", "503"} <= set(operation["responses"])
+    assert {"400", "401", "403", "429", "500", "503"} <= set(operation["responses"])
+    for status, answer in operation["responses"].items():
+        assert ("RateLimit-Remaining" in answer["headers"]) == (status != "401")
+    assert "Retry-After" in operation["responses"]["429"]["headers"]
 
 
 @pytest.mark.parametrize(("name", "operation"), OPERATIONS)
