@@ -4,6 +4,7 @@ import typer
 
 from services.cli import keys, tokens
 from services.cli.migrate import migrate
+from services.cli.process import process
 from services.cli.provision import provision
 from services.cli.recognise import recognise
 from services.cli.skip_to_end import skip_to_end
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
 app.command()(migrate)
+app.command()(process)
 app.command()(provision)
 app.command()(recognise)
 app.command()(skip_to_end)
