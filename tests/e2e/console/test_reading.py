@@ -184,6 +184,15 @@ def test_an_upload_that_breaks_off_can_be_tried_again(page: Page, stack: Running
     page.wait_for_url("**/#/results/*")
 
 
+def test_where_the_store_lets_no_browser_in_the_api_takes_the_file(page: Page, stack: RunningStack) -> None:
+    page.route(f"{stack.facts['s3Endpoint']}/**", lambda route: route.abort())
+    with page.expect_response("**/api/files") as stored:
+        page.set_input_files("#files", SAMPLE)
+    assert stored.value.status == 201
+    page.wait_for_url("**/#/results/*")
+    expect(page.get_by_role("heading", name="receipt.jpg")).to_be_visible()
+
+
 def test_a_busy_service_is_asked_again_when_it_said(page: Page) -> None:
     answers = 0
 
@@ -203,7 +212,7 @@ def test_a_busy_service_is_asked_again_when_it_said(page: Page) -> None:
     assert answers == 2
 
 
-@pytest.mark.parametrize("name", ["Text", "JSON", "hOCR", "ALTO"])
+@pytest.mark.parametrize("name", ["Text", "JSON", "hOCR", "ALTO", "Searchable PDF"])
 def test_every_format_is_downloaded(page: Page, name: str, tmp_path: Path) -> None:
     read_sample(page)
     with page.expect_download() as started:
