@@ -134,7 +134,10 @@ def install_error_handlers(app: FastAPI, retry_after_seconds: int) -> None:
             return error_response(error.code, error.detail, request_id_of(request.scope), error.headers)
         code = _BY_STATUS.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal_error")
         phrase = HTTPStatus(ERRORS[code].status).phrase
-        return error_response(code, error.detail or phrase, request_id_of(request.scope), error.headers)
+        headers = dict(error.headers or {})
+        if "Allow" in headers:
+            headers["Allow"] = _allowed(request, headers["Allow"])
+        return error_response(code, error.detail or phrase, request_id_of(request.scope), headers)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -154,6 +157,13 @@ def install_error_handlers(app: FastAPI, retry_after_seconds: int) -> None:
     app.add_exception_handler(TransientError, down)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _allowed(request: Request, of_one_route: str) -> str:
+    """The methods of a page: the framework names those of its first route, the document those of all."""
+    path = getattr(request.scope.get("route"), "path", "")
+    documented = {method.upper() for method in request.app.openapi()["paths"].get(path, ())}
+    return ", ".join(sorted(documented | set(filter(None, of_one_route.split(", ")))))
 
 
 def describe_invalid(error: RequestValidationError) -> str:

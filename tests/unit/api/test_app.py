@@ -185,6 +185,8 @@ def test_unknown_pages_and_methods_have_the_one_shape() -> None:
     answer = call(application, "PUT", PROCESS)
     assert_error(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
+    both = call(application, "PUT", f"/api/ocr/results/{RESULT_ID}")
+    assert both.headers["allow"] == "DELETE, GET", "of all routes of the page"
 
 
 def test_a_request_id_is_echoed_when_it_is_sane_and_made_when_not() -> None:
