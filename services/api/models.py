@@ -25,6 +25,7 @@ EXAMPLE_RESULT: JsonDict = {
 
 
 def _example(*examples: JsonDict) -> ConfigDict:
+    """Examples for OpenAPI, without nulls: the framework drops them from its document."""
     return ConfigDict(
         alias_generator=to_camel,
         validate_by_name=True,
@@ -163,8 +164,6 @@ class ResultList(WireModel):
                     "wordCount": 150,
                     "pageCount": 1,
                     "tokensUsed": 200,
-                    "code": None,
-                    "reason": None,
                 }
             ],
             "nextCursor": "WyIyMDIzLTA2LTE1VDEwOjI5OjU4LjcwMCswMDowMCIsICIwYjVmMmMxZSJd",
@@ -263,10 +262,9 @@ class TransactionList(WireModel):
                     "pageUnits": 1,
                     "words": 150,
                     "priceVersion": "2026-11",
-                    "note": None,
                 }
             ],
-            "nextCursor": None,
+            "nextCursor": "WzQxXQ",
         }
     )
 

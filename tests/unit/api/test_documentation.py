@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema
 import pytest
 
 from services.api.docs_page import docs_page
@@ -104,6 +105,13 @@ def test_bodies_have_examples_and_the_frameworks_own_errors_are_gone() -> None:
         "tokensUsed",
         "language",
     }
+
+
+def test_every_example_is_valid_for_its_schema() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for example in schema.get("examples", ()):
+            document = {"components": DOCUMENT["components"], "$ref": f"#/components/schemas/{name}"}
+            jsonschema.Draft202012Validator(document).validate(example)
 
 
 def test_the_page_shows_every_operation_and_code_and_loads_nothing_from_elsewhere() -> None:
