@@ -80,6 +80,6 @@ def test_the_curl_examples_work_one_after_the_other(stack: RunningStack, reader:
 def test_the_python_examples_work_one_after_the_other(stack: RunningStack, reader: Path) -> None:
     printed = run([sys.executable, "-c", "\n".join(blocks("python"))], stack, reader)
     assert "total" in printed.lower(), "the text of the receipt"
-    assert re.search(r"^1 \d+,\d+ \S+ [01]\.\d+$", printed, flags=re.MULTILINE), "words and where they stand"
+    assert re.search(r"^1 \d+ \d+ \S+ [01]\.\d+$", printed, flags=re.MULTILINE), "words and where they stand"
     assert_searchable(reader / "searchable.pdf", "total")
     assert re.search(r"^2\S+Z \d+ ", printed, flags=re.MULTILINE), "the grant that opened the account"

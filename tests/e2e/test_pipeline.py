@@ -1,5 +1,6 @@
 """From an upload, or a POST, to the text and its charge, through every service."""
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,6 +101,33 @@ def test_an_upload_without_an_account_is_read_after_the_first_grant(system: Syst
     api = system.api()
     wait_for(lambda: len(system.stage.read.events(ResultCompleted)) == 1, "the result", 60)
     wait_for(lambda: system.balance(api, key) == 1000 - 57, "the charge")
+
+
+def test_a_deleted_result_stays_deleted_whatever_comes_again(system: System) -> None:
+    key = system.account("alice", _GRANT)
+    system.ledger()
+    apis = [system.api() for _ in range(2)]
+    system.intake()
+    system.extractor()
+    etag = system.stage.upload("ocr/alice/a.png", picture(words=4))
+    wait_for(lambda: len(system.stage.read.events(ResultCompleted)) == 1, "the result")
+    identity = system.stage.read.events(ResultCompleted)[0].result_id
+    assert system.call(apis[0], "DELETE", f"/api/ocr/results/{identity}", key).status == 204
+    # Notified anew, asked for over both lanes, and swept by reconciler and ledger, which go round every second.
+    assert system.stage.upload("ocr/alice/a.png", picture(words=4)) == etag, "the same content is the same result"
+    system.stage.ask(system.stage.request("ocr/alice/a.png", etag))
+    system.stage.ask(system.stage.request("ocr/alice/a.png", etag), upload=True)
+    system.stage.upload("ocr/alice/marker.png", picture(words=2, seed=1))
+    wait_for(lambda: len(system.stage.read.events(ResultCompleted)) == 2, "another result, that came after all of it")
+    wait_for(lambda: system.balance(apis[1], key) == _GRANT - 54 - 52, "one charge each")
+    time.sleep(5)
+    for api in apis:
+        assert system.process(api, key, "ocr/alice/a.png").body["code"] == "result_deleted"
+        assert system.call(api, "GET", f"/api/ocr/results/{identity}", key).body["status"] == "deleted"
+        listed = system.call(api, "GET", "/api/ocr/results?key=ocr/alice/a.png", key).body["results"]
+        assert [(each["id"], each["status"], each["tokensUsed"]) for each in listed] == [(identity, "deleted", 54)]
+    assert [event.result_id for event in system.stage.read.events(ResultCompleted)].count(identity) == 1
+    assert [event.usage_id for event in system.stage.read.events(UsageRecorded)].count(identity) == 1
 
 
 def test_a_file_that_cannot_be_read_costs_nothing_and_says_why(system: System) -> None:

@@ -91,7 +91,7 @@ class System:
             request.add_header(name.replace("_", "-"), value)
         try:
             with urllib.request.urlopen(request, timeout=150) as answer:
-                return Answer(answer.status, json.loads(answer.read()), dict(answer.headers))
+                return Answer(answer.status, json.loads(answer.read() or b"{}"), dict(answer.headers))
         except urllib.error.HTTPError as error:
             return Answer(error.code, json.loads(error.read()), dict(error.headers))
 
