@@ -1,44 +1,19 @@
-"""The bodies of requests and answers, as OpenAPI shows them."""
+"""The bodies of requests and answers about results, as OpenAPI shows them."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, StrictInt, StrictStr, StringConstraints
-from pydantic.alias_generators import to_camel
-from pydantic.config import JsonDict
+from pydantic import Field, StrictStr
 
-from schemas.base import INTEGER_MAX, Timestamp, WireModel
+from schemas.base import Timestamp, WireModel
 from schemas.document import Document
 from schemas.events import ResultCompleted
-
-EXAMPLE_ID = "0b5f2c1e-7f0a-5a53-9c39-5d2f7a6f3c11"
-EXAMPLE_KEY = "ocr/user_id/filename.jpg"
-EXAMPLE_RESULT: JsonDict = {
-    "id": EXAMPLE_ID,
-    "text": "Extracted text from the image",
-    "key": EXAMPLE_KEY,
-    "fileUrl": "https://storage.example.com/bucket-name/ocr/user_id/filename.jpg",
-    "createdAt": "2023-06-15T10:30:00.000Z",
-    "wordCount": 150,
-    "tokensUsed": 200,
-    "language": "en",
-}
-
-
-def _example(*examples: JsonDict) -> ConfigDict:
-    """Examples for OpenAPI, without nulls: the framework drops them from its document."""
-    return ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        frozen=True,
-        extra="ignore",
-        json_schema_extra={"examples": list(examples)},
-    )
+from services.api.examples import EXAMPLE_ID, EXAMPLE_KEY, EXAMPLE_RESULT, example_config
 
 
 class ProcessRequest(WireModel):
     """Which uploaded file to read."""
 
-    model_config = _example({"key": EXAMPLE_KEY})
+    model_config = example_config({"key": EXAMPLE_KEY})
 
     key: StrictStr = Field(description="The S3 key of the uploaded image file: `ocr/<user_id>/<filename.ext>`.")
 
@@ -46,7 +21,7 @@ class ProcessRequest(WireModel):
 class OcrResult(WireModel):
     """The text of a file and what it cost."""
 
-    model_config = _example(EXAMPLE_RESULT)
+    model_config = example_config(EXAMPLE_RESULT)
 
     id: str = Field(description="Unique identifier for the OCR result.")
     text: str = Field(description="The extracted text; a form feed stands between pages.")
@@ -94,7 +69,7 @@ def result_of_event(event: ResultCompleted) -> OcrResult | None:
 class AcceptedResult(WireModel):
     """The request is acknowledged; its result will be at the `Location`."""
 
-    model_config = _example({"id": EXAMPLE_ID, "status": "pending"})
+    model_config = example_config({"id": EXAMPLE_ID, "status": "pending"})
 
     id: str
     status: Literal["pending"] = "pending"
@@ -103,7 +78,7 @@ class AcceptedResult(WireModel):
 class CompletedResult(OcrResult):
     """A result that is there."""
 
-    model_config = _example(EXAMPLE_RESULT | {"status": "completed"})
+    model_config = example_config(EXAMPLE_RESULT | {"status": "completed"})
 
     status: Literal["completed"] = "completed"
 
@@ -111,7 +86,7 @@ class CompletedResult(OcrResult):
 class UnfinishedResult(WireModel):
     """A result without text: not yet, not this time, never, or no longer."""
 
-    model_config = _example(
+    model_config = example_config(
         {
             "id": EXAMPLE_ID,
             "status": "failed",
@@ -150,7 +125,7 @@ class ResultItem(WireModel):
 class ResultList(WireModel):
     """A page of results, newest first."""
 
-    model_config = _example(
+    model_config = example_config(
         {
             "results": [
                 {
@@ -174,107 +149,9 @@ class ResultList(WireModel):
     next_cursor: str | None = Field(description="For the next page; null on the last.")
 
 
-class UploadRequest(WireModel):
-    """The file that is about to be uploaded."""
-
-    model_config = _example({"filename": "receipt.jpg", "contentType": "image/jpeg", "size": 48213})
-
-    filename: Annotated[StrictStr, StringConstraints(min_length=1, max_length=1024)]
-    content_type: Annotated[StrictStr, StringConstraints(min_length=1, max_length=255)]
-    size: StrictInt = Field(ge=1, le=INTEGER_MAX, description="Bytes.")
-
-
-class UploadTicket(WireModel):
-    """A presigned upload: send the file to `uploadUrl` with this method and these headers."""
-
-    model_config = _example(
-        {
-            "key": "ocr/user_id/5f0c1a9be27d4c38-receipt.jpg",
-            "uploadUrl": "https://storage.example.com/bucket-name/ocr/user_id/5f0c1a9be27d4c38-receipt.jpg?X-Amz-...",
-            "method": "PUT",
-            "headers": {"Content-Type": "image/jpeg", "Content-Length": "48213"},
-            "expiresAt": "2023-06-15T10:45:00.000Z",
-            "maxBytes": 50000000,
-        }
-    )
-
-    key: str
-    upload_url: str
-    method: Literal["PUT"] = "PUT"
-    headers: dict[str, str] = Field(description="Signed: a PUT with others is refused by the store.")
-    expires_at: Timestamp
-    max_bytes: int = Field(description="The largest file that is read.")
-
-
-class StoredFile(WireModel):
-    """A file that lies in the bucket now, and is read by itself; POST its key to wait for the text."""
-
-    model_config = _example(
-        {"key": "ocr/user_id/5f0c1a9be27d4c38-receipt.jpg", "contentType": "image/jpeg", "size": 48213}
-    )
-
-    key: str
-    content_type: str = Field(description="Judged by the content, whatever was said of it.")
-    size: int = Field(description="Bytes.")
-
-
-class Balance(WireModel):
-    """What is left."""
-
-    model_config = _example({"balance": 9800, "asOf": "2023-06-15T10:30:02.000Z"})
-
-    balance: int = Field(description="Tokens; 0 for a user without an account.")
-    as_of: Timestamp = Field(description="Usage up to this moment is accounted for.")
-
-
-class Transaction(WireModel):
-    """What one entry of the ledger did to your balance."""
-
-    id: str
-    kind: Literal["usage", "grant"]
-    amount: int = Field(description="Tokens: below zero what was spent, above it what was granted.")
-    posted_at: Timestamp
-    reference: str = Field(description="The result's id, for a failed one its request's; of a grant its own key.")
-    result_id: str | None = None
-    key: str | None = Field(default=None, description="The file that was read.")
-    outcome: Literal["completed", "failed"] | None = Field(default=None, description="A failed result costs nothing.")
-    page_units: int | None = None
-    words: int | None = None
-    price_version: str | None = None
-    note: str | None = Field(default=None, description="Of a grant.")
-
-
-class TransactionList(WireModel):
-    """A page of transactions, newest first."""
-
-    model_config = _example(
-        {
-            "transactions": [
-                {
-                    "id": "7b5df0a2-2c0e-5d65-8a44-0c4c84c9c8f2",
-                    "kind": "usage",
-                    "amount": -200,
-                    "postedAt": "2023-06-15T10:30:00.120Z",
-                    "reference": EXAMPLE_ID,
-                    "resultId": EXAMPLE_ID,
-                    "key": EXAMPLE_KEY,
-                    "outcome": "completed",
-                    "pageUnits": 1,
-                    "words": 150,
-                    "priceVersion": "2026-11",
-                }
-            ],
-            "nextCursor": "WzQxXQ",
-        }
-    )
-
-    transactions: tuple[Transaction, ...]
-    next_cursor: str | None = Field(description="For the next page; null on the last.")
-
-
 class Health(WireModel):
     """How the process does."""
 
-    model_config = _example({"status": "ok"})
+    model_config = example_config({"status": "ok"})
 
     status: Literal["ok"] = "ok"

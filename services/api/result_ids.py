@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Path
 
 from services.api.errors import ApiError
-from services.api.models import EXAMPLE_ID
+from services.api.examples import EXAMPLE_ID
 
 ResultIdPath = Annotated[str, Path(alias="id", description="The result's id.", examples=[EXAMPLE_ID])]
 

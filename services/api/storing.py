@@ -16,7 +16,7 @@ from typing import IO
 from starlette.requests import ClientDisconnect
 
 from services.api.errors import ApiError
-from services.api.models import StoredFile
+from services.api.file_models import StoredFile
 from services.api.multipart import FIELD, OVERHEAD_BYTES_MAX, FilePart
 from services.api.stores import in_thread
 from services.api.uploads import object_key

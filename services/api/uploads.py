@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from schemas.identity import ObjectKey
 from services.api.errors import ApiError
-from services.api.models import UploadRequest, UploadTicket
+from services.api.file_models import UploadRequest, UploadTicket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

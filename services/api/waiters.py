@@ -56,10 +56,10 @@ class Waiter:
         self._arrived: asyncio.Future[Reply | Signal] = asyncio.get_running_loop().create_future()
 
     def tell(self, what: Reply | Signal) -> None:
-        """Ends the current wait; a reply also outdoes a signal that was not looked at yet."""
+        """Ends the current wait; of two that were not looked at yet a reply outdoes a signal, a result a refusal."""
         if not self._arrived.done():
             self._arrived.set_result(what)
-        elif not isinstance(what, Signal) and isinstance(self._arrived.result(), Signal):
+        elif not isinstance(what, Signal) and isinstance(self._arrived.result(), Signal | ResultRefused):
             self._arrived = asyncio.get_running_loop().create_future()
             self._arrived.set_result(what)
 

@@ -1,13 +1,12 @@
 """The layout as JSON, as OpenAPI shows it."""
 
-from pydantic import ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 from pydantic.config import JsonDict
 
 from schemas.base import WireModel
 from schemas.document import BlockLayout, Box, Document, LineLayout, PageLayout, WordLayout
+from services.api.examples import EXAMPLE_ID, EXAMPLE_KEY, example_config
 from services.api.layout.geometry import Polygon, word_polygon
-from services.api.models import EXAMPLE_ID, EXAMPLE_KEY
 
 _EXAMPLE_WORD: JsonDict = {
     "text": "Extracted",
@@ -73,13 +72,7 @@ class Page(WireModel):
 class Layout(WireModel):
     """Every word of a result, how sure the recogniser is of it, and where it stands."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        frozen=True,
-        extra="ignore",
-        json_schema_extra={"examples": [_EXAMPLE]},
-    )
+    model_config = example_config(_EXAMPLE)
 
     id: str
     key: str

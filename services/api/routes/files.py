@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
 from services.api.documentation import COMMON, errors
-from services.api.models import StoredFile, UploadRequest, UploadTicket
+from services.api.file_models import StoredFile, UploadRequest, UploadTicket
 from services.api.multipart import FIELD
 from services.api.parts import ProcessingCaller, UsedParts
 from services.api.responses import json_response

@@ -11,8 +11,9 @@ from services.api.answers import item_of_row, state_of_document, state_of_row
 from services.api.deleting import delete_result
 from services.api.documentation import COMMON, errors
 from services.api.errors import ApiError
+from services.api.examples import EXAMPLE_KEY
 from services.api.listing import ListQuery, place_of_cursor
-from services.api.models import EXAMPLE_KEY, CompletedResult, ResultList, UnfinishedResult
+from services.api.models import CompletedResult, ResultList, UnfinishedResult
 from services.api.paging import LIMIT_DEFAULT, Cursor, Limit
 from services.api.parts import ProcessingCaller, ReadingCaller, UsedParts
 from services.api.responses import json_response

@@ -8,10 +8,10 @@ from starlette.responses import Response
 from schemas.events import BalanceChanged
 from services.api.documentation import COMMON, errors
 from services.api.errors import unavailable
-from services.api.models import Balance, Transaction, TransactionList
 from services.api.paging import LIMIT_DEFAULT, Cursor, Limit
 from services.api.parts import ReadingCaller, UsedParts
 from services.api.responses import json_response
+from services.api.token_models import Balance, Transaction, TransactionList
 from services.api.transactions import PostedTransaction, sequence_of_cursor
 
 router = APIRouter(prefix="/api/tokens", tags=["Tokens"])

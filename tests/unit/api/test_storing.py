@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect
 
 from services.api.errors import ApiError
+from services.api.file_models import StoredFile
 from services.api.keys import Scope
-from services.api.models import StoredFile
 from services.api.multipart import OVERHEAD_BYTES_MAX, FilePart
 from services.api.storing import FileStorer
 from services.api.waiters import InFlight, Overloaded

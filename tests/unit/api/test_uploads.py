@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.identity import parse_key
-from services.api.models import UploadRequest
+from services.api.file_models import UploadRequest
 from services.api.uploads import Uploads, put_signer, sanitised_filename
 from services.runtime.object_store import create_client
 from services.runtime.settings import ObjectStoreSettings

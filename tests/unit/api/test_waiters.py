@@ -70,6 +70,17 @@ def test_a_reply_outdoes_a_signal_that_nobody_has_looked_at() -> None:
     asyncio.run(run())
 
 
+def test_a_result_outdoes_a_refusal_that_nobody_has_looked_at() -> None:
+    async def run() -> None:
+        waiters = Waiters()
+        with waiters.register(RESULT_ID) as waiter:
+            waiters.resolve(refused(ErrorCode.INSUFFICIENT_TOKENS))
+            waiters.resolve(completed())
+            assert await waiter.wait(1) == completed()
+
+    asyncio.run(run())
+
+
 def test_the_first_reply_stands() -> None:
     async def run() -> None:
         waiters = Waiters()
