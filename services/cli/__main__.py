@@ -3,6 +3,7 @@
 import typer
 
 from services.cli import keys, tokens
+from services.cli.doctor import doctor
 from services.cli.migrate import migrate
 from services.cli.process import process
 from services.cli.provision import provision
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
+app.command()(doctor)
 app.command()(migrate)
 app.command()(process)
 app.command()(provision)

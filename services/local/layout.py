@@ -49,6 +49,11 @@ class Layout:
         """The local user and API key, readable by the owner alone."""
         return self.root / "credentials.json"
 
+    @property
+    def stack(self) -> Path:
+        """The settings of the stack that runs here, for commands beside it; there only while it runs."""
+        return self.root / "stack.json"
+
     def set_logs_aside(self) -> None:
         """Begins new log files; those of the run before stay beside them, those before that go."""
         for log in self.logs.glob("*.log"):

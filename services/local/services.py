@@ -46,12 +46,13 @@ def services(layout: Layout, shared: Mapping[str, str], queue_url: str, api_port
     return [
         _service(layout, "ledger", shared),
         _service(layout, "extractor", shared, {"OCR_EXTRACTOR_SPOOL_DIR": str(layout.spool)}),
-        _service(layout, "intake", shared, _queue_settings(shared, queue_url)),
+        _service(layout, "intake", shared, queue_settings(shared, queue_url)),
         _service(layout, "api", shared, {"OCR_API_HOST": LOOPBACK}, port_setting="OCR_API_PORT", port=api_port),
     ]
 
 
-def _queue_settings(shared: Mapping[str, str], queue_url: str) -> dict[str, str]:
+def queue_settings(shared: Mapping[str, str], queue_url: str) -> dict[str, str]:
+    """What intake is told of the queue."""
     return {
         "OCR_INTAKE_SQS_QUEUE_URL": queue_url,
         "OCR_INTAKE_SQS_ENDPOINT_URL": shared["OCR_S3_ENDPOINT_URL"],

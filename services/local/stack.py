@@ -7,6 +7,8 @@ with it.
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import threading
 import time
@@ -22,7 +24,7 @@ from services.local.layout import Layout
 from services.local.object_store import EmbeddedObjectStore
 from services.local.process import ProcessNotReadyError
 from services.local.restarting import Report, Restarter
-from services.local.services import Service, services
+from services.local.services import Service, queue_settings, services
 from services.local.wiring import allow_browsers, notify_queue
 from services.runtime.object_store import ObjectStore, create_client
 from services.runtime.provisioning import ensure_bucket, provision_topics
@@ -81,6 +83,7 @@ class Stack:
         with self._step("services"):
             self._restarter.start()
             self._wait_for_services()
+        self._tell_settings(queue_url)
         return user
 
     def watch(self) -> None:
@@ -94,6 +97,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stops the services with time to finish their work, then the parts; nothing is left running."""
+        self.layout.stack.unlink(missing_ok=True)
         self._restarter.stop(_STOP_GRACE_SECONDS)
         self.broker.stop()
         self.store.stop()
@@ -110,6 +114,14 @@ class Stack:
             ensure_bucket(store, bucket)
         allow_browsers(self.store, UPLOADS_BUCKET)
         return notify_queue(self.store, UPLOADS_BUCKET)
+
+    def _tell_settings(self, queue_url: str) -> None:
+        """Lets `ocr-services doctor --data` see what the services see; readable by the owner alone."""
+        given = {**self.environment, **queue_settings(self.environment, queue_url)}
+        self.layout.stack.unlink(missing_ok=True)
+        handle = os.open(self.layout.stack, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump({name: value for name, value in given.items() if name.startswith("OCR_")}, file, indent=2)
 
     def _replace_broker(self) -> None:
         self._report(f"the broker ended with status {self.broker.process.exit_status}; all services start anew with it")
