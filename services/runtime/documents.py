@@ -1,5 +1,6 @@
 """Documents in the results bucket: created once, replaced only by whoever saw the last version."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,9 +8,11 @@ from pydantic import ValidationError
 
 from schemas.document import Document, DocumentStatus
 from schemas.identity import document_key
-from services.runtime.errors import Halt
+from services.runtime.errors import Halt, StoreUnavailable
 from services.runtime.object_store import ObjectStore, PreconditionFailed
 
+_BURY_ATTEMPTS_MAX = 20
+"""Takeovers and other deletions come once or twice in a document's life; more is a store that keeps no etag."""
 _CONTENT_TYPE = "application/json"
 
 
@@ -66,11 +69,10 @@ class DocumentStore:
             StoreUnavailable: it may be deleted or not; to be repeated.
             Halt: see `read`.
         """
-        while (found := self.read(user_id, result_id)) is not None:
-            if found.document.status is DocumentStatus.DELETED:
-                return found.document
-            try:
+        for _ in range(_BURY_ATTEMPTS_MAX):
+            found = self.read(user_id, result_id)
+            if found is None or found.document.status is DocumentStatus.DELETED:
+                return None if found is None else found.document
+            with suppress(PreconditionFailed):
                 return self.replace(found.document.tombstone(deleted_at), found.etag).document
-            except PreconditionFailed:
-                continue
-        return None
+        raise StoreUnavailable("bury: the document changes without end")

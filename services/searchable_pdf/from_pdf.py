@@ -11,7 +11,9 @@ from services.searchable_pdf.glyphless import Characters, add_font
 from services.searchable_pdf.layout import Layout, Page
 from services.searchable_pdf.text_layer import FONT_NAME, Placement, text_layer
 
-_SHOWING_OPERATORS = {"Tj", "TJ", "'", '"'}
+_SHOWING_OPERATORS = {b"Tj", b"TJ", b"'", b'"'}
+# What the library raises where a document has something else than it should, next to its own errors.
+_BROKEN = (pikepdf.PdfError, TypeError, ValueError, LookupError, AttributeError, RuntimeError)
 _OWN_TEXT_SHARE_MIN = 0.5
 """A page that shows at least this share of the letters read on it as text is searchable already."""
 _FORMS_DEPTH_MAX = 5
@@ -29,7 +31,7 @@ def open_with_text(path: Path, layout: Layout) -> Pdf:
         for shown, layer in zip(pdf.pages, layers, strict=True):
             if layer:
                 _lay_under(pdf, shown, layer, font)
-    except pikepdf.PdfError as error:
+    except _BROKEN as error:
         raise UnreadableDocument("The PDF is too damaged to be written anew.") from error
     return pdf
 
@@ -98,15 +100,15 @@ def _shown_bytes(stream: Object, depth: int = 0) -> int:
     """How many bytes of strings a page, or a form on it, shows as text. About as many as letters, or twice that."""
     try:
         instructions = pikepdf.parse_content_stream(stream)
-    except (pikepdf.PdfError, TypeError):
+    except _BROKEN:
         return 0
     resources = _inherited(stream, "/Resources")
     count = 0
     for instruction in instructions:
-        operator = str(instruction.operator)
+        operator = instruction.operator.unparse()
         if operator in _SHOWING_OPERATORS:
             count += sum(len(bytes(each)) for each in _strings(list(instruction.operands)))
-        elif operator == "Do" and depth < _FORMS_DEPTH_MAX and isinstance(resources, Dictionary):
+        elif operator == b"Do" and depth < _FORMS_DEPTH_MAX and isinstance(resources, Dictionary):
             form = resources.get("/XObject", Dictionary()).get(str(instruction.operands[0]))
             if isinstance(form, pikepdf.Stream) and form.get("/Subtype") == Name.Form:
                 count += _shown_bytes(form, depth + 1)

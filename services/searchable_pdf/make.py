@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pikepdf import ObjectStreamMode, Pdf, String
+from pikepdf import ObjectStreamMode, Pdf, PdfError, String
 
+from services.recognition.errors import UnreadableDocument
 from services.recognition.media_type import HEAD_BYTES, PDF, sniff
 from services.searchable_pdf.from_image import new_with_text
 from services.searchable_pdf.from_pdf import open_with_text
@@ -26,7 +27,10 @@ def make_searchable_pdf(source: Path, layout: Layout, target: Path) -> None:
             pdf.docinfo["/Producer"] = String(_PRODUCER)
         _say_language(pdf, layout.language)
         # Without a time or a random part in it, the same request gives the same file.
-        pdf.save(target, object_stream_mode=ObjectStreamMode.generate, deterministic_id=True)
+        try:
+            pdf.save(target, object_stream_mode=ObjectStreamMode.generate, deterministic_id=True)
+        except PdfError as error:  # parts of a document that nothing had looked at before
+            raise UnreadableDocument("The PDF is too damaged to be written anew.") from error
 
 
 def _say_language(pdf: Pdf, language: str) -> None:

@@ -23,15 +23,17 @@ def word_polygon(box: Box, page: PageLayout) -> Polygon:
     along, across, skew = _inscribed(*((high, wide) if page.orientation % 180 else (wide, high)), skew)
     # y points down, so that a positive angle turns clockwise.
     angle = radians(page.orientation) + skew
-    reading, downwards = (cos(angle), sin(angle)), (-sin(angle), cos(angle))
-    centre_x, centre_y = (left + right) / 2 * page.width, (top + bottom) / 2 * page.height
-
-    def corner(forward: float, down: float) -> Point:
-        x = centre_x + forward * along * reading[0] + down * across * downwards[0]
-        y = centre_y + forward * along * reading[1] + down * across * downwards[1]
-        return _fraction(x / page.width), _fraction(y / page.height)
-
-    return corner(-0.5, -0.5), corner(0.5, -0.5), corner(0.5, 0.5), corner(-0.5, 0.5)
+    cosine, sine = cos(angle) / 2, sin(angle) / 2
+    # From the centre to the middle of the word's end, and to that of its lower edge, in fractions of the page.
+    end_x, end_y = along * cosine / page.width, along * sine / page.height
+    foot_x, foot_y = -across * sine / page.width, across * cosine / page.height
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return (
+        (_fraction(x - end_x - foot_x), _fraction(y - end_y - foot_y)),
+        (_fraction(x + end_x - foot_x), _fraction(y + end_y - foot_y)),
+        (_fraction(x + end_x + foot_x), _fraction(y + end_y + foot_y)),
+        (_fraction(x - end_x + foot_x), _fraction(y - end_y + foot_y)),
+    )
 
 
 def _inscribed(wide: float, high: float, skew: float) -> tuple[float, float, float]:
@@ -48,4 +50,4 @@ def _inscribed(wide: float, high: float, skew: float) -> tuple[float, float, flo
 
 
 def _fraction(value: float) -> float:
-    return round(min(1.0, max(0.0, value)), _DECIMALS)
+    return round(0.0 if value < 0.0 else 1.0 if value > 1.0 else value, _DECIMALS)

@@ -51,9 +51,10 @@ def text_of(text: str) -> str:
 
 def element(name: str, /, **attributes: str | float) -> str:
     """A start tag; numbers have at most four decimals. A name that Python reserves ends with `_` here."""
-    written = (f" {key.rstrip('_')}={quoteattr(_written(value))}" for key, value in attributes.items())
-    return f"<{name}{''.join(written)}>"
+    return f"<{name}{''.join([_attribute(key.rstrip('_'), value) for key, value in attributes.items()])}>"
 
 
-def _written(value: str | float) -> str:
-    return _NOT_XML.sub("", value) if isinstance(value, str) else f"{value:.4f}".rstrip("0").rstrip(".")
+def _attribute(name: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return f" {name}={quoteattr(_NOT_XML.sub('', value))}"
+    return f' {name}="{value}"' if isinstance(value, int) else f' {name}="{round(value, 4):g}"'

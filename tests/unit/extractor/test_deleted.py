@@ -191,3 +191,16 @@ def test_removed_between_the_deletions_look_and_its_replacement_there_is_nothing
     monkeypatch.setattr(DictionaryStore, "replace", replace_of_what_is_gone)
     assert documents.bury("alice", request().result_id, LATER) is None
     assert store.objects == {}
+
+
+def test_a_store_that_keeps_no_etag_does_not_keep_a_deletion_busy_for_ever(
+    documents: DocumentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.create(draft())
+
+    def never(*_: object) -> str:
+        raise PreconditionFailed("always another")
+
+    monkeypatch.setattr(DictionaryStore, "replace", never)
+    with pytest.raises(StoreUnavailable):
+        bury(documents)

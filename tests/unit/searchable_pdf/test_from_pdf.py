@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pikepdf
 import pypdfium2 as pdfium
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pikepdf import Array, Dictionary, Name
-from PIL import Image
 
-from services.recognition.errors import UnreadableDocument
+from services.recognition.errors import RecognitionError, UnreadableDocument
 from services.searchable_pdf.make import make_searchable_pdf
 from tests.unit.searchable_pdf.test_from_image import (
     HEIGHT,
@@ -139,12 +141,49 @@ def test_a_damaged_pdf_is_refused_or_repaired(scan: Path, tmp_path: Path, cut: f
 
 
 def test_content_that_is_no_content_stops_nothing(tmp_path: Path, make: Make) -> None:
-    path = typed(tmp_path / "typed.pdf", b"(unclosed << /X [ 1 2 BI garbage")
-    (page,) = make(path, layout(WORDS))
-    assert page.render(scale=0.2).to_pil().size > (0, 0)
-    assert isinstance(Image.new("L", (1, 1)), Image.Image)
+    for content in (b"(unclosed << /X [ 1 2 BI garbage", b"\x9c\x81 (a) Tj", b"/Nothing Do /F1 Do"):
+        (page,) = make(typed(tmp_path / "typed.pdf", content), layout(WORDS))
+        assert page.render(scale=0.2).to_pil().size > (0, 0)
+
+
+@pytest.mark.parametrize("rotation", [Name.Ninety, Array([90])])
+def test_a_page_with_a_wrong_entry_is_refused(scan: Path, tmp_path: Path, rotation: pikepdf.Object) -> None:
+    path = rewritten(scan, Rotate=rotation)
+    with pytest.raises(UnreadableDocument):
+        make_searchable_pdf(path, layout(WORDS), tmp_path / "out.pdf")
 
 
 def test_a_page_count_other_than_what_was_read_is_refused(scan: Path, make: Make) -> None:
     with pytest.raises(UnreadableDocument):
         make(scan, layout((), ()))
+
+
+MUTATIONS = st.lists(
+    st.tuples(
+        st.floats(0, 1, exclude_max=True),
+        st.sampled_from([b"", b"0", b"/Parent", b"<<", b">>", b"-1", b"null", b"["]) | st.binary(max_size=3),
+        st.integers(0, 30),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(mutations=MUTATIONS, is_scan=st.booleans())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_is_broken_it_is_made_or_refused(
+    mutations: list[tuple[float, bytes, int]], is_scan: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("broken", numbered=True)
+    path = folder / "broken.pdf"
+    if is_scan:
+        drawing().save(path, "PDF", resolution=72)
+    else:
+        typed(path)
+    content = bytearray(path.read_bytes())
+    for where, put, removed in mutations:
+        start = int(where * len(content))
+        content[start : start + removed] = put
+    path.write_bytes(content)
+    with contextlib.suppress(RecognitionError):
+        make_searchable_pdf(path, layout(WORDS), folder / "out.pdf")
