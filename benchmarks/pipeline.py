@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from benchmarks.instant_extractor import PAGE_SECONDS_VARIABLE
 from benchmarks.machine import describe_machine
 from benchmarks.posting import Posted, post_keys
+from benchmarks.processor_time import ProcessorTimes, Spent, describe_spending
 from schemas.events import Origin
 from schemas.topics import UPLOADS, upload_key
 from services.api.keys import ApiKeys, Scope
@@ -39,6 +40,7 @@ from tests.support.stage import Stage, Worker, raise_stage
 
 _USER = "alice"
 _MEGABYTE = 1 << 20
+_IDLE_SECONDS = 10.0
 
 
 @dataclass
@@ -61,7 +63,11 @@ class Running:
 
     def post(self, count: int, concurrency: int) -> Posted:
         """POSTs so many new objects."""
-        return post_keys("127.0.0.1", self.port, self.api_key, self.upload(count), concurrency)
+        return self.post_uploaded(self.upload(count), concurrency)
+
+    def post_uploaded(self, keys: list[str], concurrency: int) -> Posted:
+        """POSTs these keys."""
+        return post_keys("127.0.0.1", self.port, self.api_key, keys, concurrency)
 
 
 def _image(key: str) -> bytes:
@@ -119,28 +125,44 @@ def _start_services(stage: Stage, url: str, page_seconds: float) -> Running:
 
 
 def own_cost(rounds: int, *, embedded_broker: bool) -> None:
-    """Latency at concurrency 1, throughput at 50, and what the processes then take."""
+    """Latency at concurrency 1, throughput at 50, and what the processes take for it."""
     name = "embedded broker, SQLite" if embedded_broker else "Apache Kafka, PostgreSQL"
     with running(embedded_broker=embedded_broker) as system:
-        system.post(60, 10)
-        single = [system.post(100, 1) for _ in range(rounds)]
+        times = ProcessorTimes({worker.process.pid: service for service, worker in system.services.items()})
+        system.post(300, 20)
+        with times.spending() as idle:
+            time.sleep(_IDLE_SECONDS)
+        single, spent_single = _rounds(system, times, rounds, 100, 1)
         print(
             f"POST to 200, {name}, concurrency 1: p50 {_median(r.percentile_ms(50) for r in single):.1f} ms, "
             f"p99 {_median(r.percentile_ms(99) for r in single):.1f} ms (medians of {rounds} x 100)",
             flush=True,
         )
-        many = [system.post(600, 50) for _ in range(rounds)]
+        many, spent_many = _rounds(system, times, rounds, 600, 50)
         print(
             f"POST to 200, {name}, concurrency 50: {_median(r.per_second for r in many):.0f} requests/s, "
             f"p50 {_median(r.percentile_ms(50) for r in many):.0f} ms (medians of {rounds} x 600)",
             flush=True,
         )
-        before = {service: _cpu_seconds(worker.process.pid) for service, worker in system.services.items()}
-        system.post(600, 50)
-        for service, worker in system.services.items():
-            cpu_ms = (_cpu_seconds(worker.process.pid) - before[service]) / 600 * 1000
-            memory_mb = _memory_mb(worker.process.pid)
-            print(f"after that, {service}: {cpu_ms:.1f} ms of CPU a POST, {memory_mb:.0f} MB", flush=True)
+        print(describe_spending(idle[0], {1: (spent_single, 100), 50: (spent_many, 600)}), flush=True)
+        memory = ", ".join(
+            f"{service} {_memory_mb(worker.process.pid):.0f} MB" for service, worker in system.services.items()
+        )
+        print(f"memory after that: {memory}", flush=True)
+
+
+def _rounds(
+    system: Running, times: ProcessorTimes, rounds: int, posts: int, concurrency: int
+) -> tuple[list[Posted], Spent]:
+    """Each round's latencies, and the processor time of the round that took the median of it."""
+    seen, spent = [], []
+    for _ in range(rounds):
+        keys = system.upload(posts)
+        with times.spending() as outcome:
+            seen.append(system.post_uploaded(keys, concurrency))
+        spent.append(outcome[0])
+    spent.sort(key=lambda one: sum(one.by_process.values()))
+    return seen, spent[len(spent) // 2]
 
 
 def beside_uploads(uploads: int, page_seconds: float) -> None:
@@ -184,13 +206,6 @@ def _memory_mb(pid: int) -> float:
     """Resident memory of a process and its children, shared pages once."""
     parent = psutil.Process(pid)
     return sum(process.memory_full_info().pss for process in [parent, *parent.children(recursive=True)]) / _MEGABYTE
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Processor time of a process and its children."""
-    parent = psutil.Process(pid)
-    times = [process.cpu_times() for process in [parent, *parent.children(recursive=True)]]
-    return float(sum(time.user + time.system for time in times))
 
 
 def _median(values: Iterable[float]) -> float:
