@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from services.api.app import create_app
 from services.api.authentication import Authenticator
 from services.api.console_files import content_security_policy
+from services.api.gauges import BrokerGauges
 from services.api.keys import ApiKeys
 from services.api.memory import SETTLED_SECONDS, give_back_memory
 from services.api.overview import Overviews
@@ -144,7 +145,8 @@ def _start_readers(stack: ExitStack, clients: Clients, waiters: Waiters) -> Read
     table = BalanceTable(AdmissionSettings().staleness_seconds_max)
     readers = Readers(BalanceReader(kafka, table), ReplyReader(kafka, waiters))
     lister = ResultLister(kafka, clients.engine, clients.dead_letters)
-    for reader in (readers.balances, readers.replies, lister):
+    gauges = BrokerGauges(kafka, clients.engine, table.staleness_seconds)
+    for reader in (readers.balances, readers.replies, lister, gauges):
         reader.start()
         stack.callback(reader.close)
     return readers

@@ -13,6 +13,7 @@ from schemas.topics import USAGE
 from services.ledger.book import post_batch
 from services.ledger.consumer import UsageConsumer
 from services.ledger.ends import Ends
+from services.ledger.gauges import Gauges
 from services.ledger.heartbeat import Heartbeats
 from services.ledger.places import Places
 from services.ledger.publisher import Publisher
@@ -26,7 +27,14 @@ from services.runtime.admission import BalanceReader, BalanceTable
 from services.runtime.database import create_database
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.health import HealthServer
-from services.runtime.kafka import common_config, consumer_config, create_consumer, create_producer, topic_name
+from services.runtime.kafka import (
+    common_config,
+    consumer_config,
+    create_consumer,
+    create_producer,
+    group_name,
+    topic_name,
+)
 from services.runtime.logs import configure_logs
 from services.runtime.producing import EventProducer
 from services.runtime.settings import (
@@ -54,12 +62,14 @@ class Ledger:
     publisher: Publisher
     worker: Worker
     sweeper: Sweeper | None
+    gauges: Gauges
 
     def run(self, stop: Event) -> bool:
         """Works until `stop` is set; true when it was, false when a part failed."""
         threads = Threads(stop)
         self.balances.start()
         threads.start("publisher", self.publisher.run)
+        threads.start("gauges", self.gauges.run)
         if self.sweeper is not None:
             threads.start("sweeper", self.sweeper.run)
         try:
@@ -126,7 +136,16 @@ def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSetting
 
         sweep = wire_sweep(kafka, ledger, store, engine, producer, balances.table)
         sweeper = Sweeper(sweep, is_elected=is_elected, cycle_seconds=ledger.sweep_cycle_seconds)
-    return Ledger(engine, producer, balances, consumer, publisher, worker, sweeper)
+    gauges = Gauges(
+        engine,
+        ends,
+        topic=topic,
+        group=group_name(kafka, groups.LEDGER),
+        owned=lambda: consumer.owned,
+        is_elected=is_elected,
+        settings=ledger,
+    )
+    return Ledger(engine, producer, balances, consumer, publisher, worker, sweeper, gauges)
 
 
 def main() -> None:

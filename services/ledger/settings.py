@@ -26,5 +26,9 @@ class LedgerSettings(BaseSettings):
     sweep_grace_seconds: float = Field(default=600.0, ge=0)
     """A younger document may still be published by its author."""
     sweep_takeovers_per_second_max: float = Field(default=20.0, gt=0)
+    low_balance_tokens: int = Field(default=1_000, ge=1)
+    """Below it an account counts as low in the metrics, and its user is named there."""
+    low_balance_users_max: int = Field(default=50, ge=0, le=1_000)
+    """How many such users are named at most; 0 names nobody in the metrics."""
     upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1)
     """Partitions of `ocr.uploads` that one user fills at most; the same for every service."""

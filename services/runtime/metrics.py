@@ -15,6 +15,17 @@ STORE_CALLS = Histogram(
 TRANSACTIONS = Histogram("ocr_transaction_seconds", "Kafka transactions.", ["outcome"], buckets=_FAST_SECONDS)
 LOOP_TICK = Gauge("ocr_loop_tick_timestamp_seconds", "When the main loop last went round.")
 
+# What the API, and for its own group the ledger, says of the broker; every replica of the API says the same
+CONSUMER_LAG = Gauge(
+    "ocr_consumer_group_lag_records",
+    "Records that a consumer group has not finished.",
+    ["group", "topic", "partition"],
+)
+DEAD_LETTER_RECORDS = Gauge("ocr_dead_letter_records", "Records that lie in the dead letters.", ["topic"])
+BALANCES_AGE = Gauge(
+    "ocr_admission_balances_age_seconds", "Age of the moment up to which the ledger says that all usage is posted."
+)
+
 # Intake
 NOTIFICATIONS = Counter("ocr_intake_notifications_total", "Notifications by source and fate.", ["source", "fate"])
 UPLOADS_REQUESTED = Counter("ocr_intake_requests_total", "Requests produced for uploads.", ["origin"])
@@ -36,6 +47,13 @@ USAGE_POSTED = Counter("ocr_ledger_usage_events_total", "Usage events by fate.",
 TOKENS_DEBITED = Counter("ocr_ledger_tokens_debited_total", "Tokens debited.")
 LEDGER_BATCH = Histogram("ocr_ledger_batch_seconds", "One SQL transaction of postings.", buckets=_FAST_SECONDS)
 OUTBOX_PENDING = Gauge("ocr_ledger_outbox_rows", "Outbox rows not yet published.")
+OUTBOX_AGE = Gauge(
+    "ocr_ledger_outbox_age_seconds", "How long the outbox's oldest row has been seen waiting; 0 when there is none."
+)
+ACCOUNTS = Gauge(
+    "ocr_ledger_accounts", "Accounts of users: empty, low (below the threshold of the settings), funded.", ["balance"]
+)
+LOW_BALANCE = Gauge("ocr_ledger_low_balance_tokens", "Balances that are low and not empty, the lowest.", ["user_id"])
 TAKEOVERS = Counter("ocr_ledger_takeovers_total", "Documents requested anew because their author never returned.")
 
 # API

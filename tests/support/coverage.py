@@ -15,6 +15,8 @@ _LOST_WITHOUT: dict[PartName, str] = {
     "conditional writes, its notifications in Kafka",
     "postgres": "PostgreSQL: row locks, time limits of idle transactions, concurrent ledgers",
     "browser": "the console in a browser: reading, pasting, deleting, keyboard, phone width, dark mode, its policy",
+    "helm": "the chart in deploy/helm, rendered and held against the schemas of Kubernetes",
+    "promtool": "the alert rules in deploy/prometheus, by Prometheus' own checker",
     "specifications": "schemas/asyncapi.yaml and docker-compose.yml against the JSON Schemas of their specifications",
 }
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ VERSITYGW_VERSION = "v1.8.0"
 JAVA_VERSION_MIN = 17
 
 _POM = Path(__file__).with_name("kafka-pom.xml")
+HELM_VERSION = "v3.19.0"
+PROMTOOL_VERSION = "v0.307.3"
 _VERSITYGW_MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW_VERSION}"
 _FETCH_SECONDS_MAX = 900.0
 _PROGRESS_INTERVAL_SECONDS = 5.0
@@ -59,15 +62,36 @@ def kafka_jars(progress: Progress) -> Path:
 
 def versitygw_binary(progress: Progress) -> Path:
     """The gateway's binary, compiled by Go on the first call, which takes a minute or two. 80 MB."""
+    return _compiled("versitygw", VERSITYGW_VERSION, _VERSITYGW_MODULE, progress)
+
+
+def helm_binary(progress: Progress) -> Path:
+    """Helm, compiled by Go on the first call, which takes some minutes."""
+    return _compiled("helm", HELM_VERSION, f"helm.sh/helm/v3/cmd/helm@{HELM_VERSION}", progress)
+
+
+def promtool_binary(progress: Progress) -> Path:
+    """The checker of Prometheus' rules, compiled by Go on the first call, which takes some minutes."""
 
     def fetch(target: Path) -> None:
-        go = tool("go", "Go")
-        environment = os.environ | {"GOBIN": str(target)}
-        run_step(
-            [go, "install", "-v", _VERSITYGW_MODULE], f"versitygw {VERSITYGW_VERSION}: compiling", progress, environment
-        )
+        go, module = tool("go", "Go"), f"github.com/prometheus/prometheus@{PROMTOOL_VERSION}"
+        # `go install` refuses a module that replaces others: it is built where it was downloaded to.
+        asked = subprocess.run([go, "mod", "download", "-json", module], capture_output=True, text=True, check=False)
+        if asked.returncode != 0:
+            raise PartUnavailableError(f"{module} cannot be downloaded: {asked.stdout.strip()[-300:]}")
+        source = json.loads(asked.stdout)["Dir"]
+        command = [go, "build", "-C", source, "-v", "-o", str(target / "promtool"), "./cmd/promtool"]
+        run_step(command, f"promtool {PROMTOOL_VERSION}: compiling", progress)
 
-    return cached(f"versitygw-{VERSITYGW_VERSION}", fetch, progress) / "versitygw"
+    return cached(f"promtool-{PROMTOOL_VERSION}", fetch, progress) / "promtool"
+
+
+def _compiled(name: str, version: str, module: str, progress: Progress) -> Path:
+    def fetch(target: Path) -> None:
+        environment = os.environ | {"GOBIN": str(target)}
+        run_step([tool("go", "Go"), "install", "-v", module], f"{name} {version}: compiling", progress, environment)
+
+    return cached(f"{name}-{version}", fetch, progress) / name
 
 
 def java() -> Path:
@@ -190,6 +214,7 @@ def main() -> int:
         progress("A Docker engine answers: broker, object store and database will be containers.")
     else:
         fetches += [kafka_jars, versitygw_binary, lambda _: java()]
+    fetches += [helm_binary, promtool_binary]
     missing = 0
     for fetch in fetches:
         try:
