@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli import keys, tokens
+from services.cli import keys, tokens, webhooks
 from services.cli.doctor import doctor
 from services.cli.migrate import migrate
 from services.cli.process import process
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(webhooks.app, name="webhooks")
 app.command()(doctor)
 app.command()(migrate)
 app.command()(process)

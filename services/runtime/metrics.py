@@ -62,3 +62,9 @@ HTTP_REQUESTS = Histogram(
 )
 WAITERS = Gauge("ocr_api_waiters", "POSTs that wait for their result.")
 REFUSALS = Counter("ocr_api_refusals_total", "Requests answered with an error, by code.", ["code"])
+
+# Webhooks
+WEBHOOK_ATTEMPTS = Counter("ocr_webhooks_attempts_total", "Attempts to deliver, by outcome.", ["outcome"])
+WEBHOOK_SECONDS = Histogram(
+    "ocr_webhooks_attempt_seconds", "From looking up a receiver to the end of its answer.", buckets=_FAST_SECONDS
+)

@@ -1,0 +1,193 @@
+"""Deliveries in SQL: what is to be sent, what is under way, and how each attempt went.
+
+An attempt is claimed before it is made: the claim counts it, and moves the delivery's due time behind the end of the
+attempt. Of several replicas one wins the claim; one that dies in the middle of an attempt loses it to the next claim.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.runtime.database import reading, transaction
+from services.webhooks.payloads import Notice
+from services.webhooks.registry import Webhook
+from services.webhooks.tables import ATTEMPTS, DELIVERIES, WEBHOOKS
+
+_CLAIM_MAX = 64
+_ERROR_CHARACTERS_MAX = 500
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt that is this replica's to make."""
+
+    delivery_id: str
+    user_id: str
+    url: str
+    secret: str
+    body: bytes
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How one attempt went; a status where an answer came, else what kept it from coming."""
+
+    started_at: datetime
+    milliseconds: int
+    status_code: int | None
+    error: str | None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the receiver took it."""
+        return self.status_code is not None and 200 <= self.status_code < 300
+
+
+@dataclass(frozen=True)
+class LoggedDelivery:
+    """A delivery as the log shows it, with its last attempt."""
+
+    id: str
+    webhook_id: str
+    event_type: str
+    result_id: str
+    status: str
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    last: Attempt | None
+
+
+def enqueue(engine: Engine, notices: Iterable[tuple[Webhook, Notice]], now: datetime) -> int:
+    """Writes what is to be delivered, each once however often it is written; returns how many were new.
+
+    Raises:
+        DatabaseUnavailable: all or none of them are written.
+    """
+    rows = [_row(webhook, notice, now) for webhook, notice in notices]
+    if not rows:
+        return 0
+    with transaction(engine) as connection:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(DELIVERIES).on_conflict_do_nothing(index_elements=["id"])
+        counted = connection.execution_options(preserve_rowcount=True)  # drivers need not count inserts
+        return sum(counted.execute(statement.values(row)).rowcount for row in rows)
+
+
+def claim(
+    engine: Engine, busy: Mapping[str, int], *, per_user_max: int, count: int, lease: timedelta, now: datetime
+) -> Sequence[Claim]:
+    """Takes over up to `count` attempts that are due, at most `per_user_max` of a user, those under way included.
+
+    Raises:
+        DatabaseUnavailable: some may be claimed; they are due again when their lease is over.
+    """
+    full = [user_id for user_id, under_way in busy.items() if under_way >= per_user_max]
+    due = (
+        select(DELIVERIES, WEBHOOKS.c.url, WEBHOOKS.c.secret)
+        .join(WEBHOOKS, WEBHOOKS.c.id == DELIVERIES.c.webhook_id)
+        .where(DELIVERIES.c.status == "pending", DELIVERIES.c.next_attempt_at <= now)
+        .order_by(DELIVERIES.c.next_attempt_at)
+        .limit(_CLAIM_MAX)
+    )
+    if full:
+        # A flood of one user's does not hide what is due for others.
+        due = due.where(DELIVERIES.c.user_id.not_in(full))
+    with reading(engine) as connection:
+        rows = connection.execute(due).mappings().all()
+    if not rows:
+        return []
+    taken: list[Claim] = []
+    free = {user_id: per_user_max - under_way for user_id, under_way in busy.items()}
+    with transaction(engine) as connection:
+        for row in rows:
+            left = free.get(row["user_id"], per_user_max)
+            if left <= 0 or len(taken) >= count:
+                continue
+            here = (DELIVERIES.c.id == row["id"]) & (DELIVERIES.c.status == "pending")
+            unclaimed = here & (DELIVERIES.c.attempts == row["attempts"])
+            changed = {"attempts": row["attempts"] + 1, "next_attempt_at": now + lease}
+            if connection.execute(update(DELIVERIES).where(unclaimed).values(changed)).rowcount != 1:
+                continue
+            free[row["user_id"]] = left - 1
+            body = row["body"].encode()
+            taken.append(Claim(row["id"], row["user_id"], row["url"], row["secret"], body, row["attempts"] + 1))
+    return taken
+
+
+def record(engine: Engine, claimed: Claim, attempt: Attempt, pause_seconds: float | None) -> None:
+    """Writes how an attempt went: delivered, due again after the pause, or, without a pause, given up.
+
+    Raises:
+        DatabaseUnavailable: the delivery is due again when its lease is over.
+    """
+    ended_at = attempt.started_at + timedelta(milliseconds=attempt.milliseconds)
+    changed: dict[str, object] = {"next_attempt_at": ended_at + timedelta(seconds=pause_seconds or 0.0)}
+    if attempt.is_delivered or pause_seconds is None:
+        # The log keeps no texts.
+        changed |= {"status": "delivered" if attempt.is_delivered else "failed", "ended_at": ended_at, "body": None}
+    with transaction(engine) as connection:
+        here = (DELIVERIES.c.id == claimed.delivery_id) & (DELIVERIES.c.attempts == claimed.attempt)
+        connection.execute(update(DELIVERIES).where(here, DELIVERIES.c.status == "pending").values(changed))
+        connection.execute(
+            insert(ATTEMPTS).values(
+                delivery_id=claimed.delivery_id,
+                number=claimed.attempt,
+                started_at=attempt.started_at,
+                milliseconds=attempt.milliseconds,
+                status_code=attempt.status_code,
+                error=attempt.error and attempt.error[:_ERROR_CHARACTERS_MAX],
+            )
+        )
+
+
+def logged_deliveries(
+    engine: Engine, *, webhook_id: str | None = None, statuses: Collection[str] = (), limit: int = 50
+) -> Sequence[LoggedDelivery]:
+    """The log, newest first. Raises `DatabaseUnavailable`."""
+    last = (ATTEMPTS.c.delivery_id == DELIVERIES.c.id) & (ATTEMPTS.c.number == DELIVERIES.c.attempts)
+    query = select(DELIVERIES, ATTEMPTS.c.started_at, ATTEMPTS.c.milliseconds, ATTEMPTS.c.status_code, ATTEMPTS.c.error)
+    query = query.outerjoin(ATTEMPTS, last).order_by(DELIVERIES.c.created_at.desc(), DELIVERIES.c.id).limit(limit)
+    if webhook_id is not None:
+        query = query.where(DELIVERIES.c.webhook_id == webhook_id)
+    if statuses:
+        query = query.where(DELIVERIES.c.status.in_(statuses))
+    with reading(engine) as connection:
+        rows = connection.execute(query).mappings().all()
+    names = ("id", "webhook_id", "event_type", "result_id", "status", "attempts", "created_at", "next_attempt_at")
+    return [
+        LoggedDelivery(
+            **{name: row[name] for name in names},
+            last=None
+            if row["started_at"] is None
+            else Attempt(row["started_at"], row["milliseconds"], row["status_code"], row["error"]),
+        )
+        for row in rows
+    ]
+
+
+def forget_before(engine: Engine, moment: datetime) -> int:
+    """Removes what ended before `moment` from the log; returns how many. Raises `DatabaseUnavailable`."""
+    old = select(DELIVERIES.c.id).where(DELIVERIES.c.ended_at < moment)
+    with transaction(engine) as connection:
+        connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(old)))
+        return connection.execute(delete(DELIVERIES).where(DELIVERIES.c.ended_at < moment)).rowcount
+
+
+def _row(webhook: Webhook, notice: Notice, now: datetime) -> dict[str, object]:
+    return {
+        "id": notice.delivery_id(webhook.id),
+        "webhook_id": webhook.id,
+        "user_id": webhook.user_id,
+        "event_type": notice.event_type,
+        "result_id": notice.result_id,
+        "body": notice.body(webhook.id),
+        "status": "pending",
+        "attempts": 0,
+        "next_attempt_at": now,
+        "created_at": now,
+    }
