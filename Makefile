@@ -78,7 +78,7 @@ bench: install-dev ## Measure speed and memory, and print the figures with the m
 UV := $(shell command -v uv || echo $(BIN)/uv)
 COMPILE = $(UV) pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet
-SERVICES := intake extractor ledger api tools
+SERVICES := intake extractor ledger webhooks api tools
 
 .PHONY: lock
 lock: ## Pin all dependencies anew, from pyproject.toml

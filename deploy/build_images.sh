@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(intake extractor ledger api tools object-store)
+  targets=(intake extractor ledger webhooks api tools object-store)
 fi
 
 skip() {

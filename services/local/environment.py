@@ -28,6 +28,8 @@ _DEFAULTS = {
     "OCR_INTAKE_SWEEP_AGE_SECONDS_MIN": "20",
     "OCR_LEDGER_SWEEP_CYCLE_SECONDS": "20",
     "OCR_LEDGER_SWEEP_GRACE_SECONDS": "20",
+    # Whoever tries webhooks here has the receiver here, too.
+    "OCR_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
 }
 
 

@@ -47,6 +47,7 @@ def services(layout: Layout, shared: Mapping[str, str], queue_url: str, api_port
         _service(layout, "ledger", shared),
         _service(layout, "extractor", shared, {"OCR_EXTRACTOR_SPOOL_DIR": str(layout.spool)}),
         _service(layout, "intake", shared, queue_settings(shared, queue_url)),
+        _service(layout, "webhooks", shared),
         _service(layout, "api", shared, {"OCR_API_HOST": LOOPBACK}, port_setting="OCR_API_PORT", port=api_port),
     ]
 

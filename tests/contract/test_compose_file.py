@@ -23,7 +23,7 @@ from tests.support.settings import setting_names
 SECRETS = {"POSTGRES_PASSWORD": "p", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s"}
 SERVICES: dict[str, dict[str, Any]] = load_compose(SECRETS)["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
-WORKERS = {"intake", "extractor", "ledger", "api"}
+WORKERS = {"intake", "extractor", "ledger", "webhooks", "api"}
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text("utf-8")
 
 every_service = pytest.mark.parametrize("name", SERVICES)

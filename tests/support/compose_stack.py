@@ -34,6 +34,7 @@ _PORTS = {
     "intake": (8081,),
     "extractor": (8081,),
     "ledger": (8081,),
+    "webhooks": (8081,),
     "api": (8000,),
 }
 _PREPARED = "service_completed_successfully"

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.e2e.local.running import READY_SECONDS_MAX, RunningStack, eventually, gone, running_stack
 
 _SAMPLE = Path(__file__).parents[3] / "samples" / "receipt.jpg"
-_SERVICES = ("ledger", "extractor", "intake", "api")
+_SERVICES = ("ledger", "extractor", "intake", "webhooks", "api")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def test_the_line_of_json_tells_a_script_all_it_needs(stack: RunningStack) -> No
         "bucket",
         "accessKey",
         "secretKey",
+        "console",
     }
     for name in ("url", "s3Endpoint"):
         assert stack.facts[name].startswith("http://127.0.0.1:")

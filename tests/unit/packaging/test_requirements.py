@@ -19,6 +19,7 @@ _EXTRAS = {
     "extractor.txt": ["extractor"],
     "extractor-tensorflow.txt": ["extractor", "tensorflow"],
     "ledger.txt": ["ledger"],
+    "webhooks.txt": ["webhooks"],
     "api.txt": ["api"],
     "tools.txt": ["tools"],
 }
@@ -70,7 +71,7 @@ def test_every_pin_has_a_hash_and_no_address(name: str) -> None:
     assert "--index-url" not in text
 
 
-@pytest.mark.parametrize("name", ["intake.txt", "ledger.txt", "api.txt", "tools.txt"])
+@pytest.mark.parametrize("name", ["intake.txt", "ledger.txt", "webhooks.txt", "api.txt", "tools.txt"])
 def test_a_service_without_models_installs_no_recognition(name: str) -> None:
     pins = _locked((_ROOT / "requirements" / name).read_text())
     assert not {"onnxruntime", "opencv-python-headless", "tensorflow", "pypdfium2"} & set(pins)
