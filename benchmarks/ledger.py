@@ -67,7 +67,7 @@ class _Record:
         return self.number // _PARTITIONS
 
 
-def _records(count: int, run: int) -> list[_Record]:
+def usage_records(count: int, run: int) -> list[_Record]:
     now = datetime.now(UTC)
     price = Price(version="2026-11", tokens_per_page_unit=50, tokens_per_word=1)
     records = []
@@ -90,7 +90,7 @@ def _records(count: int, run: int) -> list[_Record]:
     return records
 
 
-def _post_all(engine: Engine, records: Sequence[_Record]) -> float:
+def post_all(engine: Engine, records: Sequence[_Record]) -> float:
     """Posts the records and returns the seconds that it took."""
     started = time.perf_counter()
     begins: dict[int, int | None] = dict.fromkeys(range(_PARTITIONS))
@@ -106,7 +106,7 @@ def _post_all(engine: Engine, records: Sequence[_Record]) -> float:
 
 
 @contextmanager
-def _database(postgres: DatabasePart | None, directory: Path) -> Iterator[Engine]:
+def empty_database(postgres: DatabasePart | None, directory: Path) -> Iterator[Engine]:
     """An empty, migrated database: on PostgreSQL if there is one, else on SQLite."""
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         url = create_database(postgres.url) if postgres else f"sqlite:///{folder}/ledger.db"
@@ -204,10 +204,10 @@ def main() -> None:
         for name, part in (("PostgreSQL", postgres), ("SQLite", None)):
             posting, process, whole = [], [], []
             for run in range(arguments.runs):
-                records = _records(arguments.events, run)
-                with _database(part, directory) as engine:
-                    posting.append(len(records) / _post_all(engine, records))
-                with _database(part, directory) as engine:
+                records = usage_records(arguments.events, run)
+                with empty_database(part, directory) as engine:
+                    posting.append(len(records) / post_all(engine, records))
+                with empty_database(part, directory) as engine:
                     settings = _settings(kafka, name.lower(), run)
                     _fill(settings, records)
                     posted, published = _work_off(settings, engine, len(records))
