@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.local.broker import EmbeddedBroker, answers_metadata
@@ -22,11 +24,22 @@ _READY_SECONDS_MAX = 150.0
 _STOP_GRACE_SECONDS = 15.0
 
 
+@dataclass(frozen=True)
+class ProxiedListener:
+    """A second way to a broker, for clients that are to reach it through a proxy."""
+
+    port: int
+    """Where the broker listens."""
+    proxy_port: int
+    """Where it says that it listens."""
+
+
 class ApacheKafka:
     """A broker on a free port that it keeps, with its log directory, when it is started again."""
 
-    def __init__(self, directory: Path, progress: Progress) -> None:
+    def __init__(self, directory: Path, progress: Progress, proxied: ProxiedListener | None = None) -> None:
         self.bootstrap_servers = f"{LOOPBACK}:{free_port()}"
+        self._proxied = proxied
         self._directory = directory
         self._java = str(java())
         self._class_path = f"{kafka_jars(progress)}/*"
@@ -48,6 +61,8 @@ class ApacheKafka:
     def format(self) -> None:
         """Writes the settings and the metadata that a KRaft log directory begins with."""
         settings = broker_settings(self.bootstrap_servers, str(self._directory / "data"))
+        if self._proxied is not None:
+            settings |= _proxied_settings(settings, self._proxied)
         self._settings_path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         command = [self._java, *_JVM_OPTIONS, "-cp", self._class_path, "kafka.tools.StorageTool", "format"]
         command += ["-t", CLUSTER_ID, "-c", str(self._settings_path)]
@@ -69,9 +84,9 @@ class ApacheKafka:
         self._process.kill()
 
 
-def start_apache_kafka(directory: Path, progress: Progress) -> KafkaPart:
+def start_apache_kafka(directory: Path, progress: Progress, proxied: ProxiedListener | None = None) -> KafkaPart:
     """A formatted, running broker. Raises PartUnavailableError where jars or Java cannot be had."""
-    broker = ApacheKafka(directory, progress)
+    broker = ApacheKafka(directory, progress, proxied)
     broker.format()
     broker.start()
     return KafkaPart(broker.bootstrap_servers, "package", f"Apache Kafka {KAFKA_VERSION} from its jars", broker)
@@ -96,6 +111,14 @@ def start_embedded_broker(directory: Path) -> KafkaPart:
     broker = EmbeddedBroker(directory, directory / "broker.log")
     broker.start()
     return KafkaPart(broker.bootstrap_servers, "embedded", "the embedded broker (Tansu)", _Embedded(broker))
+
+
+def _proxied_settings(settings: Mapping[str, str], proxied: ProxiedListener) -> dict[str, str]:
+    return {
+        "listeners": f"{settings['listeners']},PROXIED://{LOOPBACK}:{proxied.port}",
+        "advertised.listeners": f"{settings['advertised.listeners']},PROXIED://{LOOPBACK}:{proxied.proxy_port}",
+        "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},PROXIED:PLAINTEXT",
+    }
 
 
 def broker_settings(bootstrap_servers: str, data: str) -> dict[str, str]:
