@@ -73,6 +73,8 @@ class Installation:
     """As an uploader reaches it: through the proxy."""
     engine: Engine
     """Direct."""
+    client_engine: Engine
+    """As an operator reaches it: through the proxy."""
 
 
 @contextmanager
@@ -118,6 +120,8 @@ def installation(directory: Path, say: Progress) -> Iterator[Installation]:
         stack.callback(replicas.close)
         engine = connect_database(DatabaseSettings(url=SecretStr(url)))
         stack.callback(engine.dispose)
+        client_engine = connect_database(DatabaseSettings(url=SecretStr(environment["OCR_DATABASE_URL"])))
+        stack.callback(client_engine.dispose)
         yield Installation(
             kafka=kafka,
             store=store,
@@ -132,6 +136,7 @@ def installation(directory: Path, say: Progress) -> Iterator[Installation]:
             objects=objects,
             client_objects=client,
             engine=engine,
+            client_engine=client_engine,
         )
 
 

@@ -68,7 +68,9 @@ class Workload:
         self._stopping.wait(chance.expovariate(self.uploads_per_second))
         user_id = chance.choice(sorted(self.keys))
         overwrites = self._recent and chance.random() < _OVERWRITE_SHARE
-        key = chance.choice(self._recent) if overwrites else f"ocr/{user_id}/{uuid.UUID(int=chance.getrandbits(128))}.png"
+        key = (
+            chance.choice(self._recent) if overwrites else f"ocr/{user_id}/{uuid.UUID(int=chance.getrandbits(128))}.png"
+        )
         words, readable, body = _content(chance)
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         try:
@@ -98,7 +100,7 @@ class Workload:
         key, outcome = f"grant-{uuid.UUID(int=chance.getrandbits(128))}", Outcome.UNKNOWN
         while outcome is Outcome.UNKNOWN and not self._stopping.is_set():
             try:
-                grant(self.where.engine, user_id, amount, key, now=datetime.now(UTC))
+                grant(self.where.client_engine, user_id, amount, key, now=datetime.now(UTC))
                 outcome = Outcome.OK
             except TransientError:
                 self._stopping.wait(0.5)

@@ -1,0 +1,96 @@
+"""`python -m tests.faults`: storms of faults over the whole system on real parts, and the check after each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.faults.accounts import open_accounts
+from tests.faults.history import History
+from tests.faults.installation import Installation, installation
+from tests.faults.observation import Downstream
+from tests.faults.storm import Storms, Weather
+from tests.support.downloads import Progress
+
+_USERS = ("alice", "bob", "carol", "dave")
+
+
+def run(directory: Path, seeds: list[int], seconds: float, say: Progress) -> list[Weather]:
+    """Storms of so many seconds, one for each seed; returns what came of each."""
+    with ExitStack() as stack:
+        hands = ThreadPoolExecutor(8)
+        stack.callback(hands.shutdown)
+        where = stack.enter_context(installation(directory, say))
+        keys = open_accounts(where, _USERS)
+        where.replicas.start()
+        late = where.replicas.wait_until_ready(120.0)
+        if late:
+            raise RuntimeError(f"not ready: {late}")
+        downstream = stack.enter_context(Downstream(where).reading())
+        storms = Storms(where, downstream, History(), keys, hands, say)
+        weathers = []
+        for seed in seeds:
+            weathers.append(storms.storm(seed, seconds))
+            _report_storm(weathers[-1], say)
+        _report_all(storms, weathers, where, say)
+        return weathers
+
+
+def _report_storm(weather: Weather, say: Progress) -> None:
+    say(
+        f"seed {weather.seed}: {len(weather.struck)} faults, settled {weather.settled_seconds:.0f} s after healing, "
+        f"longest time without a result {weather.gap_seconds:.0f} s, {len(weather.violations)} violations"
+    )
+    say(f"  the longest during: {', '.join(weather.gap_during) or 'no fault'}")
+    for violation in weather.violations[:40]:
+        say(f"  VIOLATION {violation.promise}: {violation.subject}: {violation.detail}")
+
+
+def _report_all(storms: Storms, weathers: list[Weather], where: Installation, say: Progress) -> None:
+    history = storms.history
+    say(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    for name, operations in (("uploads", history.uploads), ("POSTs", history.posts), ("grants", history.grants)):
+        outcomes = Counter(each.outcome.value for each in operations)  # type: ignore[attr-defined]
+        say(f"{name}: {len(operations)} ({', '.join(f'{count} {name}' for name, count in sorted(outcomes.items()))})")
+    statuses = Counter(str(each.status) for each in history.posts)
+    say(f"answers to POSTs: {', '.join(f'{status}: {count}' for status, count in sorted(statuses.items()))}")
+    say(f"terminal results: {len(storms.downstream.results)}; processes that died: {where.replicas.deaths}")
+    for kind, count in sorted(sum((weather.kinds for weather in weathers), Counter[str]()).items()):
+        say(f"  {count:4} x {kind}")
+    say(f"violations: {sum(len(weather.violations) for weather in weathers)}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Runs as the arguments say; status 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of faults for each seed")
+    parser.add_argument("--storms", type=int, default=5, help="one after the other, each with its own seed")
+    parser.add_argument("--seed", type=int, default=None, help="of the first storm; those after it count up")
+    parser.add_argument("--keep", type=Path, default=None, help="a folder for logs and data, which stay there")
+    options = parser.parse_args()
+    first = random.randrange(1_000_000) if options.seed is None else options.seed
+    _say(f"seed {first}")
+    with ExitStack() as stack:
+        directory = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ocr-faults-")))
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o755)
+        seeds = [first + number for number in range(options.storms)]
+        weathers = run(directory, seeds, options.seconds, _say)
+    return int(any(weather.violations for weather in weathers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
