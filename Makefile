@@ -47,10 +47,18 @@ up: install ## Run the embedded stack and every service until Ctrl-C
 
 # --- Checking ---------------------------------------------------------------------------------------------------
 
-.PHONY: test lint format parts
+.PHONY: test test-faults soak lint format parts
 test: install-dev ## Run all tests, on real Kafka, S3 and PostgreSQL where they can be had
 	@$(BIN)/python -m tests.support.downloads > /dev/null || test -z "$${OCR_REQUIRE_REAL_PARTS:-}"
 	$(BIN)/python -m pytest $(TESTS)
+
+SEED ?= $(shell echo $$RANDOM)
+test-faults: install-dev ## Five storms of faults of a minute each over all services: minutes (SEED=)
+	$(BIN)/python -m tests.faults --seconds 60 --storms 5 --seed $(SEED)
+
+soak: SECONDS ?= 1800
+soak: install-dev ## The same for as long as you like (SECONDS=, SEED=)
+	$(BIN)/python -m tests.faults --seconds 60 --storms $$((($(SECONDS) + 59) / 60)) --seed $(SEED)
 
 lint: install-dev ## Check style, types and layers
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from tests.support.coverage import COVERAGE, Coverage
 pytest_plugins = ["tests.support.fixtures", "tests.support.specifications"]
 
 _TESTS = Path(__file__).parent
-_MARKERS = ("unit", "contract", "integration", "e2e")
+_MARKERS = ("unit", "contract", "integration", "e2e", "faults")
 """The folders, in the order in which they run: what fails in milliseconds is known in seconds."""
 
 
@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks each test by the folder it lies in: tests/unit, tests/contract, tests/integration, tests/e2e."""
+    """Marks each test by the folder it lies in: tests/unit, tests/contract and so on."""
     for item in items:
         if _folder(item) in _MARKERS:
             item.add_marker(_folder(item))

@@ -142,6 +142,8 @@ class KafkaTopicSource:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
             self._held.pop((partition.topic, partition.partition), None)
+        # Paused stays paused across an assignment: a partition that comes back would stand still.
+        consumer.resume(partitions)
         consumer.incremental_unassign(partitions)
 
 

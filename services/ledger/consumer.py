@@ -107,6 +107,8 @@ class UsageConsumer:
         numbers = {partition.partition for partition in partitions}
         self._forget(numbers)
         self._adrift -= numbers
+        # Paused stays paused across an assignment: a partition that comes back after `release` would stand still.
+        self._consumer.resume(partitions)
         self._consumer.incremental_unassign(partitions)
         _log.info("revoked", extra={"partitions": sorted(numbers), "owned": sorted(self.owned)})
 

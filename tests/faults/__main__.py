@@ -58,7 +58,7 @@ def _report_all(storms: Storms, weathers: list[Weather], where: Installation, sa
     history = storms.history
     say(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     for name, operations in (("uploads", history.uploads), ("POSTs", history.posts), ("grants", history.grants)):
-        outcomes = Counter(each.outcome.value for each in operations)  # type: ignore[attr-defined]
+        outcomes = Counter(each.outcome.value for each in operations)
         say(f"{name}: {len(operations)} ({', '.join(f'{count} {name}' for name, count in sorted(outcomes.items()))})")
     statuses = Counter(str(each.status) for each in history.posts)
     say(f"answers to POSTs: {', '.join(f'{status}: {count}' for status, count in sorted(statuses.items()))}")
