@@ -1,7 +1,7 @@
 """The object store behind the few calls that we make of it; every failure is a type."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 20
 _ABSENT = {"NoSuchKey", "NotFound", "404"}
 _CONFLICTS_MAX = 20
+_CUT = "the store's answer was cut within its head"
 
 
 class ObjectGone(Exception):
@@ -121,13 +122,10 @@ class ObjectStore:
                 if _code(error) in _ABSENT:
                     return None
                 raise
-        return StoredObject(
-            key,
-            plain_etag(found["ETag"]),
-            found["ContentLength"],
-            found["LastModified"],
-            found.get("ContentType"),
-        )
+            if "ContentLength" not in found or "LastModified" not in found:
+                raise StoreUnavailable(_CUT)
+            etag = _whole_etag(found.get("ETag"))
+        return StoredObject(key, etag, found["ContentLength"], found["LastModified"], found.get("ContentType"))
 
     def read(self, bucket: str, key: str) -> tuple[bytes, str] | None:
         """Body and etag of an object of ours, None if there is none.
@@ -138,13 +136,13 @@ class ObjectStore:
         with _call("get"):
             answer = self._send("GET", bucket, key, plain=(200, 404))
             if answer is not None and answer.status_code == 200:
-                return answer.content, plain_etag(answer.headers["etag"])
+                return answer.content, _whole_etag(answer.headers.get("etag"))
             # A bucket that is missing is a 404 too, and no answer to this question.
             if answer is not None and b"NoSuchKey" in answer.content:
                 return None
             try:
                 found = self._client.get_object(Bucket=bucket, Key=key)
-                return found["Body"].read(), plain_etag(found["ETag"])
+                return found["Body"].read(), _whole_etag(found.get("ETag"))
             except ClientError as error:
                 if _code(error) in _ABSENT:
                     return None
@@ -163,10 +161,11 @@ class ObjectStore:
         with _call("download"):
             answer = self._send("GET", bucket, key, {"If-Match": pinned}, plain=(200,), stream=True)
             if answer is not None:
-                if plain_etag(answer.headers["etag"]) != plain_etag(etag):
-                    answer.raw.close()
-                    raise ObjectChanged(key)
-                return _spool(_chunks(answer), int(answer.headers["content-length"]), path, bytes_max)
+                with _closed_on_error(answer.raw.close):
+                    if _whole_etag(answer.headers.get("etag")) != plain_etag(etag):
+                        raise ObjectChanged(key)
+                    size_bytes = _size_bytes(answer.headers.get("content-length"))
+                return _spool(_chunks(answer), size_bytes, path, bytes_max)
             try:
                 found = self._client.get_object(Bucket=bucket, Key=key, IfMatch=pinned)
             except ClientError as error:
@@ -175,11 +174,12 @@ class ObjectStore:
                 if _status(error) == 412:
                     raise ObjectChanged(key) from error
                 raise
-            if plain_etag(found["ETag"]) != plain_etag(etag):
-                found["Body"].close()
-                raise ObjectChanged(key)
+            with _closed_on_error(found["Body"].close):
+                if _whole_etag(found.get("ETag")) != plain_etag(etag):
+                    raise ObjectChanged(key)
+                size_bytes = _size_bytes(found.get("ContentLength"))
             chunks = (chunk for chunk in found["Body"].iter_chunks(_CHUNK_BYTES))
-            return _spool(chunks, found["ContentLength"], path, bytes_max)
+            return _spool(chunks, size_bytes, path, bytes_max)
 
     def create(self, bucket: str, key: str, body: bytes, content_type: str) -> str:
         """Writes an object only if none is there, and returns its etag.
@@ -194,7 +194,7 @@ class ObjectStore:
             if answer is not None and answer.status_code == 412:
                 raise PreconditionFailed(key)
             if answer is not None:
-                return plain_etag(answer.headers["etag"])
+                return _whole_etag(answer.headers.get("etag"))
         # No plain answer: it may have been written all the same. Then this finds it, and its reader knows it.
         return self._put("create", Bucket=bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
 
@@ -296,7 +296,7 @@ class ObjectStore:
         for attempt in range(_CONFLICTS_MAX):
             with _call(operation):
                 try:
-                    return plain_etag(self._client.put_object(**arguments)["ETag"])
+                    return _whole_etag(self._client.put_object(**arguments).get("ETag"))
                 except ClientError as error:
                     if _code(error) == "ConditionalRequestConflict" or _status(error) == 409:
                         # Another conditional write is under way: the outcome is not known yet, ask again.
@@ -310,13 +310,39 @@ class ObjectStore:
 
 def _described(key: str, answer: AWSResponse) -> StoredObject:
     headers = answer.headers
-    return StoredObject(
-        key,
-        plain_etag(headers["etag"]),
-        int(headers["content-length"]),
-        parsedate_to_datetime(headers["last-modified"]),
-        headers.get("content-type"),
-    )
+    etag, size_bytes = _whole_etag(headers.get("etag")), _size_bytes(headers.get("content-length"))
+    try:
+        modified_at = parsedate_to_datetime(headers.get("last-modified"))
+    except (TypeError, ValueError) as error:
+        raise StoreUnavailable(_CUT) from error
+    return StoredObject(key, etag, size_bytes, modified_at, headers.get("content-type"))
+
+
+def _whole_etag(text: str | None) -> str:
+    """The etag without its quotes.
+
+    A connection that is cut within an answer's head leaves a head that ends early, which Python's HTTP client takes
+    for a whole one. Half an etag would be another identity.
+    """
+    if not text or (text.removeprefix("W/").startswith('"') and (len(text) < 2 or not text.endswith('"'))):
+        raise StoreUnavailable(_CUT)
+    return plain_etag(text)
+
+
+def _size_bytes(text: str | int | None) -> int:
+    try:
+        return int("" if text is None else text)
+    except ValueError as error:
+        raise StoreUnavailable(_CUT) from error
+
+
+@contextmanager
+def _closed_on_error(close: Callable[[], object]) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        close()
+        raise
 
 
 def _chunks(answer: AWSResponse) -> Generator[bytes]:
@@ -350,7 +376,7 @@ def _call(operation: str) -> Iterator[None]:
     except (ObjectGone, ObjectChanged, PreconditionFailed, ObjectTooLarge):
         outcome = "refused"
         raise
-    except (ClientError, BotoCoreError, OSError) as error:
+    except (ClientError, BotoCoreError, HTTPError, OSError) as error:
         outcome = "error"
         raise StoreUnavailable(f"{operation}: {_describe(error)}") from error
     except StoreUnavailable:

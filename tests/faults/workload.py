@@ -9,7 +9,7 @@ import random
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from services.ledger.grants import grant
@@ -73,14 +73,15 @@ class Workload:
         )
         words, readable, body = _content(chance)
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        upload = Upload(key.split("/")[1], key, etag, words, readable, Outcome.UNKNOWN)
+        # Noted before it begins: what it does may be seen before it ends. This is the only thread that uploads.
+        self.history.uploads.append(upload)
         try:
             self.where.client_objects.put(self.where.uploads_bucket, key, body, "image/png")
-            outcome = Outcome.OK
         except StoreUnavailable:
-            outcome = Outcome.UNKNOWN
-        self.history.uploads.append(Upload(key.split("/")[1], key, etag, words, readable, outcome))
-        if outcome is Outcome.OK:
-            self._recent = [*self._recent[-_RECENT:], key]
+            return
+        self.history.uploads[-1] = replace(upload, outcome=Outcome.OK)
+        self._recent = [*self._recent[-_RECENT:], key]
 
     def _post(self, chance: random.Random) -> None:
         self._stopping.wait(chance.uniform(0.2, 1.5))

@@ -1,6 +1,7 @@
 """An S3 server, as much of one as a test needs, that misbehaves in chosen ways."""
 
 import hashlib
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ class Misbehaviour:
     answers_500: int = 0
     answers_409: int = 0
     cut_bodies: int = 0
+    cut_heads: int = 0
+    cut_head_bytes: int = 0
+    """How much of a cut head arrives."""
     lost_responses: int = 0
     ignores_conditions: bool = False
     requests: list[str] = field(default_factory=list)
@@ -133,6 +137,13 @@ class _Handler(BaseHTTPRequestHandler):
         return condition is not None and (body is None or condition.strip('"') != _etag(body))
 
     def _head(self, status: int, body: bytes, length: int) -> None:
+        if self.store.use("cut_heads"):
+            lines = f'HTTP/1.1 {status} OK\r\nContent-Length: {length}\r\nETag: "{_etag(body)}"\r\n'
+            self.wfile.write(lines.encode()[: self.store.cut_head_bytes])
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
         self.send_response(status)
         self.send_header("ETag", f'"{_etag(body)}"')
         self.send_header("Last-Modified", "Mon, 15 Jun 2026 10:30:00 GMT")

@@ -1,6 +1,6 @@
 """What the services rely on of an object store: on a real one by both ways, and on one that misbehaves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -185,3 +185,28 @@ def test_a_conflict_of_conditional_writes_is_asked_again(
     behaviour.answers_409 = 3
     assert connect(settings).create("things", "a", b"mine", "text/plain")
     assert behaviour.objects["things/a"] == b"mine"
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("head_bytes", [17, 60])
+def test_an_answer_cut_within_its_head_is_a_passing_trouble(
+    misbehaving: tuple[ObjectStoreSettings, Misbehaviour], tmp_path: Path, head_bytes: int, short: bool
+) -> None:
+    settings, behaviour = misbehaving
+    store = connect(settings) if short else ObjectStore(create_client(settings))
+    behaviour.objects["things/a"] = b"content"
+    found = store.head("things", "a")
+    assert found is not None
+    calls: list[Callable[[], object]] = [
+        lambda: store.head("things", "a"),
+        lambda: store.read("things", "a"),
+        lambda: store.download("things", "a", found.etag, tmp_path / "file", 10),
+        lambda: store.put("things", "b", b"other", "text/plain"),
+    ]
+    behaviour.cut_head_bytes = head_bytes
+    for call in calls:
+        behaviour.cut_heads = 10
+        with pytest.raises(StoreUnavailable):
+            call()
+    behaviour.cut_heads = 0
+    assert store.head("things", "a") == found
