@@ -312,7 +312,7 @@ def _described(key: str, answer: AWSResponse) -> StoredObject:
     headers = answer.headers
     etag, size_bytes = _whole_etag(headers.get("etag")), _size_bytes(headers.get("content-length"))
     try:
-        modified_at = parsedate_to_datetime(headers.get("last-modified"))
+        modified_at = parsedate_to_datetime(headers.get("last-modified") or "")
     except (TypeError, ValueError) as error:
         raise StoreUnavailable(_CUT) from error
     return StoredObject(key, etag, size_bytes, modified_at, headers.get("content-type"))

@@ -4,6 +4,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -53,8 +54,10 @@ def _get(proxy: Proxy) -> tuple[int, bytes]:
 
 
 def _drain(connection: socket.socket) -> None:
-    while connection.recv(1 << 16):
-        pass
+    """Reads until the connection is closed or reset."""
+    with suppress(ConnectionError):
+        while connection.recv(1 << 16):
+            pass
 
 
 def test_it_passes_on_and_again_once_healed(proxy: Proxy) -> None:
@@ -71,8 +74,7 @@ def test_a_cut_ends_connections_that_are_open(proxy: Proxy) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
         assert connection.recv(1)
         proxy.cut()
-        with pytest.raises(ConnectionError):
-            _drain(connection)
+        _drain(connection)  # a time-out, of a connection that is still open, would fail here
 
 
 def test_a_500_never_reaches_the_store(proxy: Proxy) -> None:
