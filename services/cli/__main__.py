@@ -2,12 +2,13 @@
 
 import typer
 
-from services.cli import keys, tokens, webhooks
+from services.cli import dlq, keys, tokens, webhooks
 from services.cli.doctor import doctor
 from services.cli.migrate import migrate
 from services.cli.process import process
 from services.cli.provision import provision
 from services.cli.recognise import recognise
+from services.cli.retry import retry
 from services.cli.skip_to_end import skip_to_end
 from services.cli.up import up
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Self-hosted OCR: upload an image to S3, get its text.",
 )
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(webhooks.app, name="webhooks")
@@ -25,6 +27,7 @@ app.command()(migrate)
 app.command()(process)
 app.command()(provision)
 app.command()(recognise)
+app.command()(retry)
 app.command()(skip_to_end)
 app.command()(up)
 

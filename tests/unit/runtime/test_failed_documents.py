@@ -1,0 +1,75 @@
+"""Which failures `ocr-services retry` chooses, and that it removes nothing else."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from schemas.document import Document, DocumentStatus
+from schemas.events import ErrorCode, Failure
+from services.extractor import drafting
+from services.runtime.documents import DocumentStore
+from services.runtime.failed_documents import Choice, failures, remove
+from services.runtime.object_store import StoredObject
+from tests.unit.extractor.samples import NOW, PRICE, author, draft, request
+from tests.unit.extractor.test_steps import DictionaryStore
+
+
+class ListingStore(DictionaryStore):
+    """One that lists and deletes, too."""
+
+    def list(self, bucket: str, prefix: str, start_after: str = "") -> Iterator[StoredObject]:  # noqa: ARG002
+        for name, (body, etag) in sorted(self.objects.items()):
+            key = name.removeprefix(f"{bucket}/")
+            if key.startswith(prefix):
+                yield StoredObject(key, etag, len(body), NOW)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self.objects.pop(f"{bucket}/{key}", None)
+
+
+def _failed(name: str, code: ErrorCode = ErrorCode.UNREADABLE_DOCUMENT, user: str = "alice") -> Document:
+    asked = request(user=user, name=name)
+    return drafting.failed(asked, author(), PRICE, Failure(code=code, reason="It is torn."), url="u", at=NOW)
+
+
+@pytest.fixture
+def store() -> ListingStore:
+    return ListingStore()
+
+
+@pytest.fixture
+def documents(store: ListingStore) -> DocumentStore:
+    """A failure of each kind, a result, and a tombstone."""
+    made = DocumentStore(store, "results")
+    tombstone = _failed("deleted.png").model_copy(update={"status": DocumentStatus.DELETED})
+    torn, foreign = _failed("torn.png"), _failed("gif.png", ErrorCode.UNSUPPORTED_MEDIA_TYPE, user="bob")
+    for document in (torn, foreign, draft(request(name="fine.png")), tombstone):
+        made.create(document)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        (Choice(), {"torn.png", "gif.png"}),
+        (Choice(codes=[ErrorCode.UNREADABLE_DOCUMENT]), {"torn.png"}),
+        (Choice(user_id="bob"), {"gif.png"}),
+        (Choice(user_id="bo"), set()),
+        (Choice(since=NOW), {"torn.png", "gif.png"}),
+        (Choice(since=NOW + timedelta(seconds=1)), set()),
+        (Choice(until=NOW), set()),
+        (Choice(until=NOW + timedelta(seconds=1)), {"torn.png", "gif.png"}),
+    ],
+)
+def test_failures_are_chosen_by_code_user_and_time(
+    store: ListingStore, documents: DocumentStore, choice: Choice, names: set[str]
+) -> None:
+    assert {document.key.rsplit("/", 1)[1] for document in failures(store, documents, choice)} == names
+
+
+def test_a_removed_failure_is_gone_and_all_else_stays(store: ListingStore, documents: DocumentStore) -> None:
+    for document in list(failures(store, documents, Choice())):
+        remove(store, documents, document)
+    assert list(failures(store, documents, Choice())) == []
+    assert len(store.objects) == 2
