@@ -76,7 +76,13 @@ class BrokerWatch:
             _lag(topic_name(self._settings, topic), group, self._committed(group, topic, ends), begins, ends)
             for topic, group in _WATCHED
         ]
-        lag.append(self._list_lag(listed, begins, ends))
+        results = topic_name(self._settings, RESULTS)
+        listed_offsets = {(results, partition): offset for partition, offset in listed.items()}
+        told_offsets = self._committed(groups.WEBHOOKS, RESULTS, ends)
+        for group, offsets in ((groups.RESULT_LIST, listed_offsets), (groups.WEBHOOKS, told_offsets)):
+            # The end of a transaction takes an offset of its own, which nobody waits for.
+            reached = {place: offset + 1 for place, offset in offsets.items()}
+            lag.append(_lag(results, group, reached, begins, ends))
         return BrokerFigures(tuple(each for each in lag if each is not None), self._dead_letters(begins, ends))
 
     def _names(self) -> set[str]:
@@ -106,12 +112,6 @@ class BrokerWatch:
         found = asked[identity].result().topic_partitions
         # A negative offset: nothing is committed.
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
-
-    def _list_lag(self, listed: Mapping[int, int], begins: Offsets, ends: Offsets) -> TopicLag | None:
-        name = topic_name(self._settings, RESULTS)
-        # The end of a transaction takes an offset of its own, which nobody waits for.
-        reached = {(name, partition): offset + 1 for partition, offset in listed.items()}
-        return _lag(name, groups.RESULT_LIST, reached, begins, ends)
 
     def _dead_letters(self, begins: Offsets, ends: Offsets) -> Mapping[str, int]:
         counts: dict[str, int] = {}

@@ -24,6 +24,7 @@ from services.runtime.migrations import migrate_engine
 from services.runtime.provisioning import provision_topics
 from services.runtime.settings import DatabaseSettings, KafkaSettings
 from tests.support.parts import KafkaPart
+from tests.support.stage import wait_for
 from tests.unit.api.fakes import KEY, NOW, USER
 
 _MINUTE = timedelta(minutes=1)
@@ -127,8 +128,19 @@ def test_the_list_of_results_is_not_behind_by_the_end_of_a_transaction(settings:
         producer.produce(results, b"{}", partition=0)
     producer.commit_transaction(30)
     watch = BrokerWatch(settings)
+    # The broker writes a transaction's end a moment after it has acknowledged it.
+    wait_for(lambda: lag_on(watch, results, {0: 1})[0] == 2, "the end of the transaction")
     assert lag_on(watch, results, {0: 3})[0] == 0
-    assert lag_on(watch, results, {0: 1})[0] == 2
+
+
+def test_the_webhooks_lag_is_shown_once_they_read(settings: KafkaSettings) -> None:
+    results = topic_name(settings, RESULTS)
+    produce(create_producer(settings, linger_ms=0), results, 0, 4)
+    consumer = Consumer(consumer_config(settings, group=groups.WEBHOOKS, offset_reset="earliest"))
+    consumer.commit(offsets=[TopicPartition(results, 0, 1)], asynchronous=False)
+    consumer.close()
+    (shown,) = [each for each in BrokerWatch(settings).figures({}).lag if each.topic == results]
+    assert (shown.group.removeprefix(settings.topic_prefix), shown.partitions[0].lag) == ("ocr-webhooks", 2)
 
 
 def test_a_group_that_never_read_is_not_shown_as_behind(settings: KafkaSettings) -> None:
