@@ -20,7 +20,7 @@ Render = Callable[..., list[Manifest]]
 
 _CHART = ROOT / "deploy/helm/ocr-services"
 _KUBERNETES = "1.33"
-_SERVICES = {"api", "intake", "extractor", "ledger"}
+_SERVICES = {"api", "intake", "extractor", "ledger", "webhooks"}
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -115,7 +115,7 @@ def test_what_has_to_be_given_is_asked_for(helm: Path, missing: str) -> None:
 
 def test_nobody_is_root_or_writes_beside_the_volumes(render: Render) -> None:
     pods = _pods(render())
-    assert len(pods) == 6
+    assert len(pods) == 7
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["automountServiceAccountToken"] is False
@@ -149,7 +149,7 @@ def test_every_setting_exists_and_credentials_come_from_secrets(render: Render) 
         for name in ("OCR_KAFKA_SASL_PASSWORD", "OCR_S3_SECRET_KEY"):
             assert "secretKeyRef" in env[name]
     with_database = {name for name, each in _of_kind(manifests, "Deployment").items() if _database(each)}
-    assert with_database == {"api", "ledger"}
+    assert with_database == {"api", "ledger", "webhooks"}
     assert not [manifest for manifest in manifests if manifest["kind"] == "Secret"]
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -24,7 +23,6 @@ JAVA_VERSION_MIN = 17
 
 _POM = Path(__file__).with_name("kafka-pom.xml")
 HELM_VERSION = "v3.19.0"
-PROMTOOL_VERSION = "v0.307.3"
 _VERSITYGW_MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW_VERSION}"
 _FETCH_SECONDS_MAX = 900.0
 _PROGRESS_INTERVAL_SECONDS = 5.0
@@ -70,20 +68,9 @@ def helm_binary(progress: Progress) -> Path:
     return _compiled("helm", HELM_VERSION, f"helm.sh/helm/v3/cmd/helm@{HELM_VERSION}", progress)
 
 
-def promtool_binary(progress: Progress) -> Path:
-    """The checker of Prometheus' rules, compiled by Go on the first call, which takes some minutes."""
-
-    def fetch(target: Path) -> None:
-        go, module = tool("go", "Go"), f"github.com/prometheus/prometheus@{PROMTOOL_VERSION}"
-        # `go install` refuses a module that replaces others: it is built where it was downloaded to.
-        asked = subprocess.run([go, "mod", "download", "-json", module], capture_output=True, text=True, check=False)
-        if asked.returncode != 0:
-            raise PartUnavailableError(f"{module} cannot be downloaded: {asked.stdout.strip()[-300:]}")
-        source = json.loads(asked.stdout)["Dir"]
-        command = [go, "build", "-C", source, "-v", "-o", str(target / "promtool"), "./cmd/promtool"]
-        run_step(command, f"promtool {PROMTOOL_VERSION}: compiling", progress)
-
-    return cached(f"promtool-{PROMTOOL_VERSION}", fetch, progress) / "promtool"
+def promtool_binary() -> Path:
+    """The checker of Prometheus' rules, where it is installed: compiling it takes longer than the tests."""
+    return Path(tool("promtool", "Prometheus' promtool"))
 
 
 def _compiled(name: str, version: str, module: str, progress: Progress) -> Path:
@@ -214,7 +201,7 @@ def main() -> int:
         progress("A Docker engine answers: broker, object store and database will be containers.")
     else:
         fetches += [kafka_jars, versitygw_binary, lambda _: java()]
-    fetches += [helm_binary, promtool_binary]
+    fetches += [helm_binary]
     missing = 0
     for fetch in fetches:
         try:
