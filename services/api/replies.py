@@ -64,7 +64,7 @@ class ReplyReader:
     def _follow(self) -> None:
         # The group's name only satisfies the client. A position that the broker no longer knows means that the
         # topic was made anew: then everything in it is new to us.
-        config = consumer_config(self._settings, group="ocr-replies", offset_reset="earliest", prompt=True)
+        config = consumer_config(self._settings, group="ocr-replies", offset_reset="earliest")
         consumer = create_consumer(config)
         try:
             assigned = self._assign_ends(consumer)

@@ -21,13 +21,13 @@ from services.runtime import groups
 from services.runtime.database import reading, transaction
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.errors import Halt, TransientError
-from services.runtime.kafka import consumer_config, create_consumer, topic_name
+from services.runtime.kafka import Fetching, consumer_config, create_consumer, topic_name
 from services.runtime.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
 _BATCH_MAX = 500
-_BATCH_SECONDS = 0.1
+_BATCH_SECONDS = 0.25
 _FLUSH_SECONDS = 10.0
 _RESTART_SECONDS = 1.0
 _FAULT_SECONDS = 10.0
@@ -104,7 +104,10 @@ class ResultLister:
                 self._stopping.wait(_FAULT_SECONDS)
 
     def _follow(self) -> None:
-        consumer = create_consumer(consumer_config(self._settings, group=groups.RESULT_LIST, offset_reset="earliest"))
+        config = consumer_config(
+            self._settings, group=groups.RESULT_LIST, offset_reset="earliest", fetching=Fetching.GATHERED
+        )
+        consumer = create_consumer(config)
         try:
             consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._dropped, on_lost=self._dropped)
             while not self._stopping.is_set():

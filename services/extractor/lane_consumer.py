@@ -12,7 +12,7 @@ from services.extractor.lanes import Lane
 from services.extractor.starts import StartCounter
 from services.runtime import groups
 from services.runtime.errors import Halt, TransientError
-from services.runtime.kafka import consumer_config, create_consumer, topic_name
+from services.runtime.kafka import Fetching, consumer_config, create_consumer, topic_name
 from services.runtime.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class LaneConsumer:
 
     def __init__(self, settings: KafkaSettings, on_drop: Callable[[Partition], None]) -> None:
         self._lanes = {topic_name(settings, REQUESTS): Lane.WAITING, topic_name(settings, UPLOADS): Lane.UPLOAD}
-        config = consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error", prompt=True)
+        config = consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error", fetching=Fetching.PAUSING)
         self._consumer: Consumer = create_consumer(config)
         self._on_drop = on_drop
         self._held: set[Partition] = set()

@@ -51,7 +51,7 @@ class KafkaTopicSource:
             Halt: a run of undecodable notifications.
             KafkaException: the client cannot go on.
         """
-        config = consumer_config(self._settings, group=groups.INTAKE_EVENTS, offset_reset="earliest", prompt=True)
+        config = consumer_config(self._settings, group=groups.INTAKE_EVENTS, offset_reset="earliest")
         consumer = create_consumer(config | _PREFETCH)
         with ThreadPoolExecutor(1, thread_name_prefix="kafka-batch") as worker:
             try:

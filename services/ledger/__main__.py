@@ -28,6 +28,7 @@ from services.runtime.database import create_database
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.health import HealthServer
 from services.runtime.kafka import (
+    Fetching,
     common_config,
     consumer_config,
     create_consumer,
@@ -94,7 +95,7 @@ def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSetting
     producer = EventProducer(raw_producer, kafka, "ledger")
     ends = Ends(AdminClient(common_config(kafka)), topic)
     balances = BalanceReader(kafka, BalanceTable(AdmissionSettings().staleness_seconds_max))
-    config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", prompt=True)
+    config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", fetching=Fetching.GATHERED)
     # A backlog is read as fast as it is posted; what is fetched ahead only takes memory.
     raw_consumer = create_consumer(config | {"enable.partition.eof": True, "queued.max.messages.kbytes": 8_192})
     consumer = UsageConsumer(raw_consumer, topic, Places(engine, None if kafka.embedded else ends))

@@ -66,7 +66,7 @@ def published_entries(settings: KafkaSettings) -> Iterator[EntryPosted]:
     Raises:
         BrokerUnavailable: the broker does not answer, or stopped answering.
     """
-    config = consumer_config(settings, group="ocr-ledger-repair", offset_reset="earliest", prompt=True)
+    config = consumer_config(settings, group="ocr-ledger-repair", offset_reset="earliest")
     consumer = create_consumer(config | {"enable.partition.eof": True})
     try:
         yield from _read(consumer, topic_name(settings, ENTRIES))

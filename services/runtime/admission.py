@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -24,6 +24,8 @@ from services.runtime.kafka import consumer_config, create_consumer, topic_name
 from services.runtime.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
+
+_CONSUME_SECONDS = 0.1
 
 
 class Verdict(Enum):
@@ -138,47 +140,64 @@ class BalanceReader:
 
     def _follow(self) -> None:
         # No commits and no group membership: the id only satisfies the client.
-        config = consumer_config(self._settings, group="ocr-balances", offset_reset="earliest", prompt=True)
+        config = consumer_config(self._settings, group="ocr-balances", offset_reset="earliest")
         consumer = create_consumer(config | {"enable.partition.eof": True})
         try:
             topic = topic_name(self._settings, BALANCES)
-            pending = _assign_from_beginning(consumer, topic)
+            ends = _assign_from_beginning(consumer, topic, ask_for_ends=not self._settings.embedded)
+            pending = {number for number, end in ends.items() if end != 0}
             self._failure = None
             while not self._stopping.is_set():
-                for message in consumer.consume(500, 0.2):
-                    pending = self._take(message, pending)
+                for message in consumer.consume(500, _CONSUME_SECONDS):
+                    self._take(message)
+                    pending -= _reached(message, ends)
                 if not pending:
                     self.table.complete = True
         finally:
             consumer.close()
 
-    def _take(self, message: Message, pending: set[int]) -> set[int]:
+    def _take(self, message: Message) -> None:
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
-                return pending - {int(message.partition() or 0)}
+                return
             raise KafkaException(error)
         try:
             event = decode(message.headers(), message.value()).data
         except Undecodable as problem:
             if message.value() is not None:
                 _log.warning("undecodable balance", extra={"reason": str(problem), "offset": message.offset()})
-            return pending
+            return
         if isinstance(event, BalanceChanged | LedgerHeartbeat):
             self.table.apply(event)
         if isinstance(event, BalanceChanged):
             for listener in self._listeners:
                 listener(event)
-        return pending
 
 
-def _assign_from_beginning(consumer: Consumer, topic: str) -> set[int]:
-    """Assigns every partition of `topic` from its beginning and returns their numbers."""
+def _reached(message: Message, ends: Mapping[int, int | None]) -> set[int]:
+    """The message's partition, if with it the partition is read to the end that it had at the start.
+
+    The end known beforehand spares the wait of a fetch that finds nothing more. The broker's word that nothing
+    more is there counts too: the last record before the end may be gone, compacted or a transaction's marker.
+    """
+    number, end = int(message.partition() or 0), ends.get(int(message.partition() or 0))
+    at_end = message.error() is not None or (end is not None and int(message.offset() or 0) + 1 >= end)
+    return {number} if at_end else set()
+
+
+def _assign_from_beginning(consumer: Consumer, topic: str, *, ask_for_ends: bool) -> dict[int, int | None]:
+    """Assigns every partition of `topic` from its beginning and returns where each ends now, None where not asked."""
     metadata = consumer.list_topics(topic, timeout=10).topics[topic]
     if metadata.error is not None or not metadata.partitions:
         raise KafkaException(metadata.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in metadata.partitions])
-    return set(metadata.partitions)
+    partitions = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in metadata.partitions]
+    ends: dict[int, int | None] = dict.fromkeys(metadata.partitions)
+    if ask_for_ends:  # The embedded broker reports ends that lie before its last records.
+        for partition in partitions:
+            ends[partition.partition] = consumer.get_watermark_offsets(partition, timeout=10)[1]
+    consumer.assign(partitions)
+    return ends
 
 
 def wait_until_complete(reader: BalanceReader, timeout_seconds: float) -> bool:

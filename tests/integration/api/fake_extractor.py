@@ -84,7 +84,7 @@ class FakeExtractor:
         self._producer.send(RESULTS, result_id, event, subject=result_id, correlation_id=result_id).result(10)
 
     def _run(self) -> None:
-        config = consumer_config(self._kafka, group="fake-extractor", offset_reset="earliest", prompt=True)
+        config = consumer_config(self._kafka, group="fake-extractor", offset_reset="earliest")
         consumer = create_consumer(config)
         lanes = {topic_name(self._kafka, lane): lane.name for lane in (REQUESTS, UPLOADS)}
         partitions = [

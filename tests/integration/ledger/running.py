@@ -86,7 +86,7 @@ class Wire:
 
     def records(self, name: str) -> list[Message]:
         """Every record of a topic, from its beginning to its end."""
-        config = consumer_config(self.kafka, group="tests", offset_reset="earliest", prompt=True)
+        config = consumer_config(self.kafka, group="tests", offset_reset="earliest")
         consumer = create_consumer(config | {"enable.partition.eof": True})
         try:
             found = consumer.list_topics(name, timeout=10).topics[name].partitions
@@ -153,7 +153,7 @@ def running(
     raw_producer = create_producer(kafka, linger_ms=1)
     producer = EventProducer(raw_producer, kafka, "ledger")
     ends = Ends(AdminClient(common_config(kafka)), topic)
-    config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", prompt=True)
+    config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error")
     raw_consumer = create_consumer(config | {"enable.partition.eof": True})
     consumer = UsageConsumer(raw_consumer, topic, locate or Places(engine, None if kafka.embedded else ends))
     balances = BalanceReader(kafka, BalanceTable(60))
