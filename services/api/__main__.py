@@ -170,7 +170,7 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
             lookups=stores,
             admission=table,
             pending=PendingWriter(clients.engine, clients.database_threads),
-            sender=RequestSender(clients.producer, upload_spread=settings.upload_spread),
+            sender=RequestSender(clients.producer, upload_spread=KafkaSettings().upload_spread),
             waiters=waiters,
             in_flight=InFlight(settings.waiters_max, settings.waiters_per_user_max),
             settings=settings,

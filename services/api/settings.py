@@ -5,8 +5,6 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.topics import UPLOAD_SPREAD
-
 
 class ApiSettings(BaseSettings):
     """Where it listens, how long it waits, and how much it takes on at a time."""
@@ -54,5 +52,3 @@ class ApiSettings(BaseSettings):
     """Calls of the object store at a time."""
     drain_seconds: float = Field(default=25.0, gt=0)
     """After SIGTERM, how long those who wait may go on waiting."""
-    upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1)
-    """Partitions of `ocr.uploads` that one user's asynchronous POSTs can fill."""

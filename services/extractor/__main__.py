@@ -171,7 +171,7 @@ class _Extractor:
             publisher=publisher,
             recogniser=self._recogniser,
             stores=self._stores,
-            outgoing=Outgoing(self._kafka, self._stores.documents.bucket, self._settings.upload_spread, _now),
+            outgoing=Outgoing(self._kafka, self._stores.documents.bucket, _now),
             facts=self._facts,
             now=_now,
             tick=self.liveness.tick,

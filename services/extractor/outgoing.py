@@ -22,12 +22,9 @@ _SOURCE = "/ocr-services/extractor"
 class Outgoing:
     """Makes records of outcomes; produces nothing itself."""
 
-    def __init__(
-        self, settings: KafkaSettings, results_bucket: str, upload_spread: int, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, results_bucket: str, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._results_bucket = results_bucket
-        self._upload_spread = upload_spread
         self._now = now
 
     def of_document(self, document: Document, asked: Attributes) -> list[Record]:
@@ -58,7 +55,7 @@ class Outgoing:
     def passed_on(self, request: OcrRequest, asked: Attributes) -> list[Record]:
         """The same request on the lane where nobody waits."""
         again = request.model_copy(update={"origin": Origin.PASSED_ON})
-        key = upload_key(request.user_id, request.key, self._upload_spread)
+        key = upload_key(request.user_id, request.key, self._settings.upload_spread)
         return [self._record(UPLOADS, key, again, request.key, request.result_id, asked)]
 
     def dead_letter(self, message: Message, reason: str) -> list[Record]:

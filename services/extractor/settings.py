@@ -20,7 +20,6 @@ class ExtractorSettings(BaseSettings):
     """A document somebody waits for is passed on to the uploads' lane when it has more pages."""
     uploads_every: int = Field(default=4, ge=2)
     """At least every n-th page is one of an upload, however many are waited for."""
-    upload_spread: int = Field(default=4, ge=1)
     store_threads: int = Field(default=16, ge=1)
     spool_dir: Path | None = None
     """Where objects lie while they are read; default: the system's folder for temporary files."""

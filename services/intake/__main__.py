@@ -55,7 +55,7 @@ class Intake:
             partial(self._store.head, store.uploads_bucket),
             self._producer,
             bucket=store.uploads_bucket,
-            spread=settings.upload_spread,
+            spread=kafka.upload_spread,
             heads_parallel=settings.heads_parallel,
         )
         self._problems: list[Problem] = [self._requester.problem]

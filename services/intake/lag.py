@@ -9,6 +9,7 @@ from schemas.topics import UPLOADS
 from services.runtime import groups
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import consumer_config, create_consumer, topic_name
+from services.runtime.partition_ends import end_by_fetch
 from services.runtime.settings import KafkaSettings
 
 _TIMEOUT_SECONDS = 10.0
@@ -58,11 +59,14 @@ class UploadLag:
                 raise KafkaException(committed.error)
             low, high = consumer.get_watermark_offsets(committed, timeout=_TIMEOUT_SECONDS)
             # A negative offset: nothing is committed, so nothing is finished.
-            lag += max(0, high - max(low, committed.offset))
+            begin = max(low, committed.offset)
+            if self._settings.embedded:
+                high = max(high, end_by_fetch(consumer, self._topic, committed.partition, begin, _TIMEOUT_SECONDS))
+            lag += max(0, high - begin)
         return lag
 
     def _client(self) -> Consumer:
         if self._consumer is None:
             config = consumer_config(self._settings, group=groups.EXTRACTOR, offset_reset="error")
-            self._consumer = create_consumer(config)
+            self._consumer = create_consumer(config | {"enable.partition.eof": True})
         return self._consumer

@@ -5,16 +5,12 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.topics import UPLOAD_SPREAD
-
 
 class IntakeSettings(BaseSettings):
     """`OCR_INTAKE_...`. Any combination of sources may be on; with none the reconciler alone finds uploads."""
 
     model_config = SettingsConfigDict(env_prefix="OCR_INTAKE_", env_ignore_empty=True, extra="ignore")
 
-    upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1, le=1024)
-    """Partitions of `ocr.uploads` that one user's flood can fill."""
     heads_parallel: int = Field(default=16, ge=1, le=256)
     """HEADs under way at a time, over all sources."""
 

@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from services.runtime import groups
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import consumer_config, create_consumer, error_code
+from services.runtime.partition_ends import end_by_fetch
 from services.runtime.settings import KafkaSettings
 
 _TIMEOUT_SECONDS = 10.0
@@ -89,18 +90,6 @@ def _state(consumer: Consumer, topic: str, partition: int, *, by_fetch: bool) ->
             return None
         raise
     if by_fetch:
-        high = max(high, _high_by_fetch(consumer, topic, partition))
+        high = max(high, end_by_fetch(consumer, topic, partition, OFFSET_BEGINNING, _TIMEOUT_SECONDS))
     committed = consumer.committed([where], timeout=_TIMEOUT_SECONDS)[0].offset
     return LaneState(committed if committed >= 0 else None, low, high)
-
-
-def _high_by_fetch(consumer: Consumer, topic: str, partition: int) -> int:
-    """Where a partition ends, as told with its records: the embedded broker under-reports it to who asks."""
-    where = TopicPartition(topic, partition, OFFSET_BEGINNING)
-    consumer.assign([where])
-    try:
-        if consumer.poll(_TIMEOUT_SECONDS) is None:
-            raise BrokerUnavailable(f"nothing was heard of partition {partition} of {topic}")
-        return int(consumer.get_watermark_offsets(where, cached=True)[1])
-    finally:
-        consumer.unassign()

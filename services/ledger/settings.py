@@ -3,8 +3,6 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.topics import UPLOAD_SPREAD
-
 
 class LedgerSettings(BaseSettings):
     """How usage is posted and published, and how documents without an entry are found."""
@@ -30,5 +28,3 @@ class LedgerSettings(BaseSettings):
     """Below it an account counts as low in the metrics, and its user is named there."""
     low_balance_users_max: int = Field(default=50, ge=0, le=1_000)
     """How many such users are named at most; 0 names nobody in the metrics."""
-    upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1)
-    """Partitions of `ocr.uploads` that one user fills at most; the same for every service."""

@@ -34,7 +34,7 @@ def wire_sweep(
         DocumentStore(store, bucket).read,
         LaneOffsets(kafka),
         heartbeats.posted_until,
-        requester(producer, ledger.upload_spread),
+        requester(producer, kafka.upload_spread),
         grace_seconds=ledger.sweep_grace_seconds,
         takeovers_per_second_max=ledger.sweep_takeovers_per_second_max,
     )

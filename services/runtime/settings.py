@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.topics import UPLOAD_SPREAD
+
 
 def _config(prefix: str) -> SettingsConfigDict:
     return SettingsConfigDict(env_prefix=prefix, env_ignore_empty=True, extra="ignore")
@@ -25,6 +27,8 @@ class KafkaSettings(BaseSettings):
     """Prepended to every topic, consumer group and transactional id, so that installations share a broker."""
     partitions: int = Field(default=12, ge=1, le=10_000)
     """Partitions of the topics that are spread; those with a single one by design keep it."""
+    upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1, le=1024)
+    """Partitions of `ocr.uploads` that one user's flood can fill; the same for every service."""
     replication_factor: int = Field(default=1, ge=1, le=10)
     retention_factor: float = Field(default=1.0, gt=0)
     """Multiplies the retention that `schemas.topics` gives."""

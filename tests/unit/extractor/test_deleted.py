@@ -57,7 +57,7 @@ def stored(documents: DocumentStore) -> Document:
 
 
 def topics_of(document: Document) -> list[str]:
-    outgoing = Outgoing(KafkaSettings(), "results", 4, lambda: NOW)
+    outgoing = Outgoing(KafkaSettings(), "results", lambda: NOW)
     return [record.topic for record in outgoing.of_document(document, attributes())]
 
 
