@@ -23,7 +23,7 @@ def _until(holds: Callable[[], bool], go_round: Callable[[], object], what: str)
 def test_a_partition_that_was_lost_while_held_back_is_read_when_it_comes_back(
     wire: Wire, kafka_settings: KafkaSettings
 ) -> None:
-    config = consumer_config(kafka_settings, group="moving", offset_reset="earliest", prompt=True)
+    config = consumer_config(kafka_settings, group="moving", offset_reset="earliest")
     topic = topic_name(kafka_settings, USAGE)
     raw, other = create_consumer(config), create_consumer(config)
     consumer, seen = UsageConsumer(raw, topic, lambda _: {}), set[int]()
