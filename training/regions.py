@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import cv2
 import numpy as np
@@ -17,8 +18,17 @@ SHRINK = 0.27
 """A word of width W and height H is marked shrunk by SHRINK*W*H/(W+H) on every side: docTR's post-processing (unclip
 ratio 1.5) then grows the mark to a box with a margin of a tenth of its height."""
 
-LETTER_SCALES = (0.45, 1.7)
-"""How much a page is scaled before a piece is cut: other sizes of letters."""
+BOX_HEIGHT, BOX_HEIGHT_DEVIATION = 14.0, 0.45
+"""A page is scaled so that the median height of its words is this many pixels, varied by this deviation of its
+logarithm: a page's own resolution says little about what the detector is shown in use."""
+
+BOX_HEIGHTS = (6.0, 60.0)
+SCALES = (0.25, 2.5)
+
+PIECES_PER_PAGE = 4
+"""Cut from a page that was read from disk; they are mixed with those of other pages."""
+
+MIXED_PIECES = 128
 
 TEXT, IGNORED = 1, 255
 
@@ -63,29 +73,34 @@ def paint(words: list[Box], ignored: list[Box], shape: tuple[int, int]) -> NDArr
 
 
 def cut_piece(page: AnnotatedPage, rng: np.random.Generator) -> Piece:
-    """Scale a page, cut a piece of it, pad what lies outside, turn and shade it now and then."""
-    scale = float(np.exp(rng.uniform(*np.log(LETTER_SCALES))))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    pixels = np.asarray(
-        cv2.resize(page.pixels, None, fx=scale, fy=scale, interpolation=how),
-        dtype=np.uint8,
-    )
+    """Cut a piece of a page at a size of letters drawn anew, pad what lies outside, turn and shade it now and then."""
+    scale = _scale(page, rng)
     x, y = _corner(page, scale, rng)
-    rows, columns = pixels.shape
-    piece = np.full(
-        (PIECE, PIECE),
-        0 if rng.random() < 0.7 else int(rng.integers(256)),
-        dtype=np.uint8,
-    )
-    top, left = max(0, -y), max(0, -x)
-    seen = pixels[max(0, y) : min(rows, y + PIECE), max(0, x) : min(columns, x + PIECE)]
-    piece[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
+    rows, columns = page.pixels.shape
+    # What the piece will show, in pixels of the page: only that is scaled.
+    top, left = max(0, int(y / scale)), max(0, int(x / scale))
+    bottom, right = min(rows, ceil((y + PIECE) / scale)), min(columns, ceil((x + PIECE) / scale))
+    piece = np.full((PIECE, PIECE), 0 if rng.random() < 0.7 else int(rng.integers(256)), dtype=np.uint8)
+    if bottom > top and right > left:
+        to_piece = np.array([[scale, 0, left * scale - x], [0, scale, top * scale - y]], dtype=np.float64)
+        seen = page.pixels[top:bottom, left:right]
+        if scale < 0.7:
+            # Warping looks at four pixels only: halve first what is reduced more.
+            size = max(1, round(seen.shape[1] * scale)), max(1, round(seen.shape[0] * scale))
+            shrunk = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+            to_piece[0, 0] *= seen.shape[1] / size[0]
+            to_piece[1, 1] *= seen.shape[0] / size[1]
+            seen = shrunk
+        cv2.warpAffine(seen, to_piece, (PIECE, PIECE), dst=piece, borderMode=cv2.BORDER_TRANSPARENT)
     target = paint(_moved(page.words, scale, x, y), _moved(page.ignored, scale, x, y), piece.shape)
-    turns = int(rng.choice(4, p=(0.82, 0.06, 0.06, 0.06)))
-    return Piece(
-        shade(np.rot90(piece, turns), rng),
-        np.ascontiguousarray(np.rot90(target, turns)),
-    )
+    turns = int(rng.choice(4, p=(0.9, 0.03, 0.04, 0.03)))
+    return Piece(shade(np.rot90(piece, turns), rng), np.ascontiguousarray(np.rot90(target, turns)))
+
+
+def _scale(page: AnnotatedPage, rng: np.random.Generator) -> float:
+    height = float(np.median([box[3] - box[1] for box in page.words])) if page.words else 20.0
+    wanted = np.clip(BOX_HEIGHT * np.exp(rng.normal(0, BOX_HEIGHT_DEVIATION)), *BOX_HEIGHTS)
+    return float(np.clip(wanted / max(1.0, height), *SCALES))
 
 
 def _corner(page: AnnotatedPage, scale: float, rng: np.random.Generator) -> tuple[int, int]:
@@ -114,8 +129,12 @@ def shade(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
 
 
 def pieces(stores: list[tuple[PageStore, float]], rng: np.random.Generator) -> Iterator[Piece]:
-    """Yield pieces for ever; stores are drawn by their share."""
+    """Yield pieces for ever, mixed; stores are drawn by their share."""
     shares = np.array([share for _, share in stores])
+    mixed: list[Piece] = []
     while True:
         store = stores[int(rng.choice(len(stores), p=shares / shares.sum()))][0]
-        yield cut_piece(store[int(rng.integers(len(store)))], rng)
+        page = store[int(rng.integers(len(store)))]
+        mixed += [cut_piece(page, rng) for _ in range(PIECES_PER_PAGE)]
+        while len(mixed) > MIXED_PIECES:
+            yield mixed.pop(int(rng.integers(len(mixed))))

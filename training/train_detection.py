@@ -9,22 +9,37 @@ stores fell, FOLDER/best.pt: the running average of the weights.
 import argparse
 import os
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from doctr.models.detection.differentiable_binarization.pytorch import DBNet
 from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
 
 from training.checkpoints import Run, learning_rate, log
 from training.data.page_store import PageStore
 from training.models import DETECTION_MEAN, DETECTION_STD, build_detector
 from training.regions import IGNORED, TEXT, Piece, pieces
 
-BATCH = 4
+BATCH = 8
 NEGATIVES_PER_POSITIVE = 3.0
-CHOOSE_PIECES = 32
+HARDNESS_SAMPLE = 50_000
+CHOOSE_PIECES = 64
+
+
+class Pieces(IterableDataset[Piece]):
+    """Pieces for ever, cut in a process of their own."""
+
+    def __init__(self, sources: list[tuple[PageStore, float]]) -> None:
+        self._sources = sources
+
+    def __iter__(self) -> Iterator[Piece]:
+        cv2.setNumThreads(1)
+        return pieces(self._sources, np.random.default_rng(time.time_ns()))
 
 
 def to_tensors(batch: list[Piece], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,25 +53,31 @@ def to_tensors(batch: list[Piece], device: torch.device) -> tuple[torch.Tensor, 
 
 def text_logits(model: DBNet, pixels: torch.Tensor) -> torch.Tensor:
     """Return N x H x W logits of the probability map. The threshold map of DBNet is neither trained nor served."""
-    features = model.feat_extractor(pixels)
-    stacked = model.fpn([features[str(index)] for index in range(len(features))])
-    logits: torch.Tensor = model.prob_head(stacked)
+    with torch.autocast(pixels.device.type, dtype=torch.bfloat16):
+        features = model.feat_extractor(pixels)
+        stacked = model.fpn([features[str(index)] for index in range(len(features))])
+        logits: torch.Tensor = model.prob_head(stacked)
     return logits.squeeze(1).float()
 
 
 def detection_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Return cross entropy over the text and the hardest of the rest, plus the dice loss."""
-    known, text = target != IGNORED, target == TEXT
-    entropy = functional.binary_cross_entropy_with_logits(logits, text.float(), reduction="none")
-    positives = entropy[text]
-    negatives = entropy[known & ~text]
-    count = min(negatives.numel(), max(1000, int(NEGATIVES_PER_POSITIVE * positives.numel())))
-    hardest = negatives.topk(count).values if count else negatives
-    balanced = (positives.sum() + hardest.sum()) / max(1, positives.numel() + count)
-    probability = torch.sigmoid(logits) * known
-    overlap = (probability * text).sum()
-    dice = 1 - 2 * overlap / (probability.sum() + text.sum() + 1)
+    text, rest = (target == TEXT).float(), (target == 0).float()
+    entropy = functional.binary_cross_entropy_with_logits(logits, text, reduction="none")
+    hard = rest * (entropy >= _hardness(entropy.detach(), text, rest))
+    balanced = (entropy * (text + hard)).sum() / (text.sum() + hard.sum() + 1)
+    probability = torch.sigmoid(logits) * (text + rest)
+    dice = 1 - 2 * (probability * text).sum() / (probability.sum() + text.sum() + 1)
     return balanced + dice
+
+
+def _hardness(entropy: torch.Tensor, text: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+    """Return the entropy above which about `NEGATIVES_PER_POSITIVE` pixels of the rest lie for each of text."""
+    share = min(1.0, (NEGATIVES_PER_POSITIVE * float(text.sum()) + 1000) / max(1.0, float(rest.sum())))
+    # A sample tells it as well as sorting a million pixels.
+    step = max(1, entropy.numel() // HARDNESS_SAMPLE)
+    sample = entropy.flatten()[::step][rest.flatten()[::step] > 0]
+    return torch.quantile(sample, 1 - share) if sample.numel() else entropy.new_zeros(())
 
 
 def loss_on(model: DBNet, fixed: list[Piece], device: torch.device) -> float:
@@ -103,11 +124,11 @@ def main() -> None:
     sources = [(PageStore(Path(path)), float(share)) for path, _, share in (s.rpartition(":") for s in options.source)]
     fixed_rng = np.random.default_rng(7)
     chosen = [list(islice(pieces([(PageStore(path), 1.0)], fixed_rng), CHOOSE_PIECES)) for path in options.choose]
-    stream = pieces(sources, np.random.default_rng(time.time_ns()))
+    stream = iter(DataLoader(Pieces(sources), batch_size=BATCH, num_workers=1, collate_fn=list, prefetch_factor=4))
     losses: list[float] = []
     saved_at = time.monotonic()
     while True:
-        batch = list(islice(stream, BATCH))
+        batch = next(stream)
         started = time.monotonic()
         pixels, target = to_tensors(batch, device)
         loss = detection_loss(text_logits(run.model, pixels), target)
