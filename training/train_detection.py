@@ -124,7 +124,16 @@ def main() -> None:
     sources = [(PageStore(Path(path)), float(share)) for path, _, share in (s.rpartition(":") for s in options.source)]
     fixed_rng = np.random.default_rng(7)
     chosen = [list(islice(pieces([(PageStore(path), 1.0)], fixed_rng), CHOOSE_PIECES)) for path in options.choose]
-    stream = iter(DataLoader(Pieces(sources), batch_size=BATCH, num_workers=1, collate_fn=list, prefetch_factor=4))
+    # Spawned, since a forked process inherits OpenCV's locks but not the threads that would release them.
+    loader = DataLoader(
+        Pieces(sources),
+        batch_size=BATCH,
+        num_workers=1,
+        collate_fn=list,
+        prefetch_factor=4,
+        multiprocessing_context="spawn",
+    )
+    stream = iter(loader)
     losses: list[float] = []
     saved_at = time.monotonic()
     while True:
