@@ -5,6 +5,7 @@ They run on docTR 1.1 (PyTorch) for training; the exported ONNX files and docTR 
 
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import torch
 from doctr.models.detection.differentiable_binarization.pytorch import DBNet
@@ -28,7 +29,38 @@ DETECTION_STAGES = ((32, 0), (64, 1), (96, 2), (128, 2))
 DETECTION_HEAD_CHANNELS = 48
 """docTR's default is 256; the head dominates the cost of the detector on CPUs."""
 
+INPUT_MAX_PACE = 0.01
+"""How fast the range of a convolution's input follows what it is given."""
+
 State = dict[str, torch.Tensor]
+
+
+class Int8Convolution(nn.Conv2d):
+    """A convolution that computes in training what it will compute in int8, so that little changes when it does.
+
+    Its input must not be negative. `input_max`: the running maximum of the input, which int8 shares out in 255 steps.
+    """
+
+    input_max: torch.Tensor
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: tuple[int, int], **options: Any) -> None:
+        super().__init__(channels_in, channels_out, kernel, **options)
+        self.register_buffer("input_max", torch.zeros(()))
+        self.register_buffer("zero_points", torch.zeros(channels_out, dtype=torch.int32), persistent=False)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self._follow(features.detach())
+        if not float(self.input_max):
+            return super().forward(features)
+        rounded = torch.fake_quantize_per_tensor_affine(features.float(), float(self.input_max) / 255, 0, 0, 255)
+        scales = self.weight.detach().abs().amax((1, 2, 3)).clamp(min=1e-8) / 127
+        weight = torch.fake_quantize_per_channel_affine(self.weight, scales, self.zero_points, 0, -127, 127)
+        return nn.functional.conv2d(rounded, weight, self.bias, self.stride, self.padding)
+
+    def _follow(self, features: torch.Tensor) -> None:
+        largest = features.amax().float()
+        self.input_max.copy_(largest if not float(self.input_max) else self.input_max.lerp(largest, INPUT_MAX_PACE))
 
 
 def _convolution(
@@ -37,8 +69,9 @@ def _convolution(
     kernel: tuple[int, int] = (3, 3),
     stride: int = 1,
     padding: tuple[int, int] = (1, 1),
+    kind: type[nn.Conv2d] = nn.Conv2d,
 ) -> nn.Sequential:
-    convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False)
+    convolution = kind(channels_in, channels_out, kernel, stride=stride, padding=padding, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU())
 
 
@@ -47,15 +80,15 @@ def dense_backbone() -> nn.Sequential:
     on CPUs than depthwise ones of the same accuracy."""
     return nn.Sequential(
         _convolution(3, 24, stride=2),
-        _convolution(24, 48),
+        _convolution(24, 48, kind=Int8Convolution),
         nn.MaxPool2d((2, 2)),
-        _convolution(48, 80),
-        _convolution(80, 80),
+        _convolution(48, 80, kind=Int8Convolution),
+        _convolution(80, 80, kind=Int8Convolution),
         nn.MaxPool2d((2, 1)),
-        _convolution(80, 128),
-        _convolution(128, 128),
+        _convolution(80, 128, kind=Int8Convolution),
+        _convolution(128, 128, kind=Int8Convolution),
         nn.MaxPool2d((2, 1)),
-        _convolution(128, 192, kernel=(2, 3), padding=(0, 1)),
+        _convolution(128, 192, kernel=(2, 3), padding=(0, 1), kind=Int8Convolution),
     )
 
 
@@ -139,7 +172,9 @@ def load_state(model: nn.Module, state: State) -> None:
     """Load weights; only what no export holds may be missing, and nothing may be left over."""
     missing, unexpected = model.load_state_dict(state, strict=False)
     lost = [
-        name for name in missing if not name.startswith("thresh_head.") and not name.endswith("num_batches_tracked")
+        name
+        for name in missing
+        if not name.startswith("thresh_head.") and not name.endswith(("num_batches_tracked", "input_max"))
     ]
     if lost or unexpected:
         raise ValueError(f"these weights are of another model: missing {lost[:3]}, left over {unexpected[:3]}")
