@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from training.checkpoints import Run, learning_rate, log
 from training.data.page_store import PageStore
 from training.models import DETECTION_MEAN, DETECTION_STD, build_detector
-from training.regions import IGNORED, TEXT, Piece, pieces
+from training.regions import TEXT, Piece, pieces
 
 BATCH = 8
 NEGATIVES_PER_POSITIVE = 3.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from services.recognition.networks import CROP_HEIGHT, Networks
 
-# Widths that crops are padded to: one long word does not make all the others as expensive.
-_BUCKET_STEP = 32
-_WIDTH_MIN = 64
+# Crops are sorted by width and cut into batches, so that one long word does not make all the others as expensive.
+_WIDTH_STEP = 8
+_WIDTH_MIN = 32
 CROP_WIDTH_MAX = 1024
-_BATCH_PIXELS = 128 * 64 * CROP_HEIGHT
+_BATCH_PIXELS = 64 * 96 * CROP_HEIGHT
+# A batch ends where a crop is wider than its narrowest by this factor, but small batches cost more than padding.
+_WIDTH_FACTOR_MAX = 1.25
+_BATCH_CROPS_MIN = 16
 
 # Above this reduction a bilinear look-up would miss pixels.
 _AREA_REDUCTION_MIN = 1.5
@@ -59,17 +62,26 @@ def _crop(grey: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8
     return np.asarray(cv2.resize(patch, (scaled_width, CROP_HEIGHT), interpolation=interpolation), np.uint8)
 
 
-def _batches(widths: Sequence[int]) -> list[tuple[int, list[int]]]:
-    """(padded width, indices) of each batch: crops of one bucket, as many as fit."""
-    buckets: dict[int, list[int]] = {}
-    for index, width in enumerate(widths):
-        bucket = max(_WIDTH_MIN, -(-width // _BUCKET_STEP) * _BUCKET_STEP)
-        buckets.setdefault(bucket, []).append(index)
-    batches = []
-    for bucket, indices in sorted(buckets.items()):
-        size = max(1, _BATCH_PIXELS // (bucket * CROP_HEIGHT))
-        batches += [(bucket, indices[start : start + size]) for start in range(0, len(indices), size)]
-    return batches
+def _batches(widths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Yield (padded width, indices of its crops) of each batch, crops of like widths together."""
+    batch: list[int] = []
+    for index in sorted(range(len(widths)), key=widths.__getitem__):
+        if batch and _is_full(len(batch), _padded(widths[batch[0]]), _padded(widths[index])):
+            yield _padded(widths[batch[-1]]), batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield _padded(widths[batch[-1]]), batch
+
+
+def _is_full(count: int, narrowest: int, width: int) -> bool:
+    if (count + 1) * width * CROP_HEIGHT > _BATCH_PIXELS:
+        return True
+    return count >= _BATCH_CROPS_MIN and width > _WIDTH_FACTOR_MAX * narrowest
+
+
+def _padded(width: int) -> int:
+    return max(_WIDTH_MIN, -(-width // _WIDTH_STEP) * _WIDTH_STEP)
 
 
 def decode(logits: NDArray[np.float32], vocabulary: str) -> list[Reading]:
