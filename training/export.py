@@ -21,7 +21,7 @@ from torch import nn
 from training.models import build_detector, build_recogniser
 
 OPSET = 17
-DETECTION_FILE = "db_mobilenet_v3_large_head64.onnx"
+DETECTION_FILE = "db_dense_small.onnx"
 RECOGNITION_FILE = "crnn_dense_small.onnx"
 DOCTR_TEXT_PROBABILITY = 0.3
 """From which docTR's post-processing counts a pixel as text."""

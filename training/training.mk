@@ -53,7 +53,7 @@ train-recognition: $(addprefix $(TRAINING_CACHE)/,receipt-crops-train receipt-cr
 
 train-detection: $(addprefix $(TRAINING_CACHE)/,receipt-pages-train receipt-pages-dev synthetic-pages synthetic-pages-dev) ## Train the detector on from the shipped weights; resumes
 	$(TRAINING_PYTHON) -m training.train_detection --out $(TRAINING_CACHE)/detection \
-		--weights $(SHIPPED_WEIGHTS)/db_mobilenet_v3_large_head64.onnx \
+		--weights $(SHIPPED_WEIGHTS)/db_dense_small.onnx \
 		--source $(TRAINING_CACHE)/receipt-pages-train:0.4 --source $(TRAINING_CACHE)/synthetic-pages:0.6 \
 		--choose $(TRAINING_CACHE)/receipt-pages-dev --choose $(TRAINING_CACHE)/synthetic-pages-dev \
 		--seconds-max $(TRAINING_SECONDS) --threads $(TRAINING_THREADS)

@@ -31,13 +31,25 @@ def recognise(
     ] = None,
     threads: Annotated[int, typer.Option(help="Threads of the models; 0 is one per core.", min=0)] = 0,
     weights: Annotated[Path | None, typer.Option(help="Folder with other models than those shipped.")] = None,
+    detection_model: Annotated[
+        str | None, typer.Option(help="A detector that docTR publishes, to be fetched (engine tensorflow).")
+    ] = None,
+    recognition_model: Annotated[
+        str | None, typer.Option(help="A recogniser that docTR publishes, to be fetched (engine tensorflow).")
+    ] = None,
 ) -> None:
     """Read files and print their text: {"image", "text", "language", "wordCount", "pages", "seconds"}.
 
     A file that cannot be read gives {"image", "text": "", "error": {"code", "reason"}}, and the exit status is 1.
     What lies in a folder and is an image or PDF neither by its content nor by its name is passed over.
     """
-    reader = _load_engine(engine, threads or None, weights)
+    reader = _load_engine(
+        engine,
+        threads=threads or None,
+        weights_dir=weights,
+        detection_model=detection_model,
+        recognition_model=recognition_model,
+    )
     paths = list(_expand(files))
     failures = 0
     for path in _with_progress(paths):
@@ -48,14 +60,14 @@ def recognise(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _load_engine(name: str, threads: int | None, weights: Path | None) -> Engine:
+def _load_engine(name: str, **options: Any) -> Engine:
     from services.recognition.engine import ENGINE_NAMES, EngineNotInstalled, WeightsNotFound, create_engine
 
     if name not in ENGINE_NAMES:
         raise typer.BadParameter(f"must be one of {', '.join(ENGINE_NAMES)}", param_hint="--engine")
     chosen: EngineName = "onnx" if name == "onnx" else "tensorflow"
     try:
-        return create_engine(chosen, threads=threads, weights_dir=weights)
+        return create_engine(chosen, **options)
     except (EngineNotInstalled, WeightsNotFound) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_CANNOT_START) from error

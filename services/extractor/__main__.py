@@ -51,7 +51,14 @@ def main() -> None:
     sys.exit(
         run(
             settings,
-            partial(create_engine, settings.engine, threads=settings.threads, weights_dir=settings.weights_dir),
+            partial(
+                create_engine,
+                settings.engine,
+                threads=settings.threads,
+                weights_dir=settings.weights_dir,
+                detection_model=settings.detection_model,
+                recognition_model=settings.recognition_model,
+            ),
         )
     )
 

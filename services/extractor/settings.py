@@ -13,7 +13,13 @@ class ExtractorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OCR_EXTRACTOR_", env_ignore_empty=True, extra="ignore")
 
     engine: Literal["onnx", "tensorflow"] = "onnx"
+    """`tensorflow` is the reference: same text, slower; it needs the extra `tensorflow`."""
     weights_dir: Path | None = None
+    """A folder with one model of each kind; default: `models` in `DOCTR_CACHE_DIR`, or else what ships."""
+    detection_model: str | None = None
+    """A detector that docTR publishes, such as `db_resnet50` (`tensorflow` only): fetched into `DOCTR_CACHE_DIR`."""
+    recognition_model: str | None = None
+    """A recogniser that docTR publishes, such as `crnn_vgg16_bn` (`tensorflow` only)."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of the recogniser; default: the cores this process may use."""
     waiting_pages_max: int = Field(default=10, ge=1)

@@ -56,20 +56,28 @@ class Engine(Protocol):
         """Read a page of height x width x 3, RGB."""
 
 
-def create_engine(name: EngineName = "onnx", *, threads: int | None = None, weights_dir: Path | None = None) -> Engine:
+def create_engine(
+    name: EngineName = "onnx",
+    *,
+    threads: int | None = None,
+    weights_dir: Path | None = None,
+    detection_model: str | None = None,
+    recognition_model: str | None = None,
+) -> Engine:
     """Load an engine's models.
 
     threads: of the networks; None is as many as the process may run on.
-    weights_dir: where the models lie; None is those that ship with this package.
+    weights_dir: where the models lie; None is those in docTR's cache, or else those that ship with this package.
+    detection_model, recognition_model: names of models that docTR publishes, which "tensorflow" fetches where
+    there is no `weights_dir`; what cannot be reached is told, and gives way to what would be read without.
     Raises `EngineNotInstalled` or `WeightsNotFound`.
     """
     threads = threads or len(os.sched_getaffinity(0))
-    if name == "onnx":
-        return _create_onnx_engine(threads, weights_dir)
-    raise EngineNotInstalled(
-        "The engine 'tensorflow' is not installed; install it with"
-        " `pip install 'ocr-services[tensorflow]'` or `make install-all`."
-    )
+    if name == "tensorflow":
+        return _create_tensorflow_engine(threads, weights_dir, detection_model, recognition_model)
+    if detection_model or recognition_model:
+        raise WeightsNotFound("docTR publishes weights for TensorFlow: choose the engine 'tensorflow' to use them.")
+    return _create_onnx_engine(threads, weights_dir)
 
 
 def _create_onnx_engine(threads: int, weights_dir: Path | None) -> Engine:
@@ -80,7 +88,7 @@ def _create_onnx_engine(threads: int, weights_dir: Path | None) -> Engine:
     except ImportError as error:
         raise EngineNotInstalled(
             f"The engine 'onnx' is not installed ({error.name} is missing); install it with"
-            " `pip install 'ocr-services[recognition]'` or `make install`."
+            " `make install`, or in a clone with `pip install '.[recognition]'`."
         ) from error
     from services.recognition.page_reader import PageReader
     from services.recognition.weights import find_weights
@@ -89,3 +97,22 @@ def _create_onnx_engine(threads: int, weights_dir: Path | None) -> Engine:
     weights = find_weights(weights_dir)
     networks = OnnxNetworks(weights.detection, weights.recognition, threads)
     return PageReader("onnx", weights.version, networks)
+
+
+def _create_tensorflow_engine(
+    threads: int, weights_dir: Path | None, detection_model: str | None, recognition_model: str | None
+) -> Engine:
+    try:
+        import cv2
+
+        from services.recognition.tensorflow_engine.networks import load_networks
+    except ImportError as error:
+        raise EngineNotInstalled(
+            f"The engine 'tensorflow' is not installed ({error.name} is missing); install the extra"
+            " `ocr-services[tensorflow]` with `make install-all`, or in a clone with `pip install '.[cli,tensorflow]'`."
+        ) from error
+    from services.recognition.page_reader import PageReader
+
+    cv2.setNumThreads(threads)
+    networks, version = load_networks(weights_dir, detection_model, recognition_model, threads)
+    return PageReader("tensorflow", version, networks)

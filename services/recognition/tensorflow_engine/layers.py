@@ -1,0 +1,59 @@
+"""Layers as PyTorch computes them, named as PyTorch names them, so that weights find their places by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.recognition.tensorflow_engine.environment import tensorflow as tf
+
+# A tensor of Keras while a model is put together; TensorFlow has no types.
+Tensor = Any
+
+# PyTorch's; Keras adds 0.001 to a variance.
+_NORMALISATION_EPSILON = 1e-5
+
+keras = tf.keras
+
+
+def convolution(
+    features: Tensor,
+    name: str,
+    channels: int,
+    *,
+    kernel: tuple[int, int] = (3, 3),
+    stride: int = 1,
+    padding: tuple[int, int] = (1, 1),
+) -> Tensor:
+    """Plain convolution without a bias; `padding` zeros on both sides, where Keras' "same" may add one side only."""
+    if any(padding):
+        features = keras.layers.ZeroPadding2D(padding)(features)
+    layer = keras.layers.Conv2D(channels, kernel, strides=stride, use_bias=False, name=name)
+    return layer(features)
+
+
+def normalisation(features: Tensor, name: str) -> Tensor:
+    return keras.layers.BatchNormalization(epsilon=_NORMALISATION_EPSILON, name=name)(features)
+
+
+def relu(features: Tensor) -> Tensor:
+    return keras.layers.ReLU()(features)
+
+
+def block(features: Tensor, name: str, channels: int, **options: Any) -> Tensor:
+    """Convolution `name`.0, batch norm `name`.1, ReLU."""
+    return relu(normalisation(convolution(features, f"{name}.0", channels, **options), f"{name}.1"))
+
+
+def doubled(features: Tensor, name: str, channels: int, *, bias: bool = False) -> Tensor:
+    """Transposed convolution that doubles both sides."""
+    return keras.layers.Conv2DTranspose(channels, 2, strides=2, use_bias=bias, name=name)(features)
+
+
+def enlarged(features: Tensor, factor: int) -> Tensor:
+    """Bilinear, corners on corners; Keras' own layer puts the corners elsewhere."""
+    return keras.layers.Lambda(_enlarge, arguments={"factor": factor})(features) if factor > 1 else features
+
+
+def _enlarge(features: Tensor, factor: int) -> Tensor:
+    size = tf.shape(features)[1:3] * factor
+    return tf.raw_ops.ResizeBilinear(images=features, size=size, align_corners=True)
