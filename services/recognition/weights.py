@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from services.recognition.errors import WeightsNotFound
 
@@ -14,9 +15,13 @@ SHIPPED_DIR = Path(__file__).parent / "weights"
 
 _CACHE_VARIABLE = "DOCTR_CACHE_DIR"
 
+Kind = Literal["detection", "recognition"]
+
 # docTR's architectures of each kind; a model file is named after the one it holds.
-_DETECTION_PREFIXES = ("db_", "linknet_", "fast_", "detection")
-_RECOGNITION_PREFIXES = ("crnn_", "recognition")
+_PREFIXES: dict[Kind, tuple[str, ...]] = {
+    "detection": ("db_", "linknet_", "fast_", "detection"),
+    "recognition": ("crnn_", "recognition"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,23 @@ class Weights:
 def find_weights(directory: Path | None = None, suffix: str = ".onnx") -> Weights:
     """The models in `directory`, or else those in docTR's cache, or else those that ship with this package.
 
-    Raises `WeightsNotFound` where the folder does not hold exactly one model of each kind with that suffix.
+    Raises `WeightsNotFound` where `directory` does not hold exactly one model of each kind with that suffix.
     """
-    directory = directory or _filled_cache(suffix) or SHIPPED_DIR
-    return Weights(
-        _only(directory, _DETECTION_PREFIXES, suffix, "detection"),
-        _only(directory, _RECOGNITION_PREFIXES, suffix, "recognition"),
-    )
+    return Weights(find_model("detection", directory, suffix), find_model("recognition", directory, suffix))
+
+
+def find_model(kind: Kind, directory: Path | None, suffix: str) -> Path:
+    """One of the two that `find_weights` finds. Raises `WeightsNotFound`."""
+    if directory is None:
+        # A cache that is not named in the environment is one that nobody meant for us.
+        cached = os.environ.get(_CACHE_VARIABLE) and _models(kind, doctr_models_dir(), suffix)
+        directory = doctr_models_dir() if cached else SHIPPED_DIR
+    found = _models(kind, directory, suffix)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        wanted = " or ".join(f"{prefix}*{suffix}" for prefix in _PREFIXES[kind])
+        raise WeightsNotFound(f"{directory} must hold exactly one {kind} model ({wanted}); it holds {names}.")
+    return found[0]
 
 
 def doctr_models_dir() -> Path:
@@ -53,17 +68,5 @@ def doctr_models_dir() -> Path:
     return Path(os.environ.get(_CACHE_VARIABLE) or Path.home() / ".cache" / "doctr") / "models"
 
 
-def _filled_cache(suffix: str) -> Path | None:
-    """docTR's cache where the environment names one and models for this engine lie in it."""
-    if not os.environ.get(_CACHE_VARIABLE):
-        return None
-    return doctr_models_dir() if any(doctr_models_dir().glob(f"*{suffix}")) else None
-
-
-def _only(directory: Path, prefixes: tuple[str, ...], suffix: str, kind: str) -> Path:
-    found = sorted(path for path in directory.glob(f"*{suffix}") if path.name.startswith(prefixes))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        wanted = " or ".join(f"{prefix}*{suffix}" for prefix in prefixes)
-        raise WeightsNotFound(f"{directory} must hold exactly one {kind} model ({wanted}); it holds {names}.")
-    return found[0]
+def _models(kind: Kind, directory: Path, suffix: str) -> list[Path]:
+    return sorted(path for path in directory.glob(f"*{suffix}") if path.name.startswith(_PREFIXES[kind]))

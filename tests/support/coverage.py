@@ -18,6 +18,8 @@ _LOST_WITHOUT: dict[PartName, str] = {
     "helm": "the chart in deploy/helm, rendered and held against the schemas of Kubernetes",
     "promtool": "the alert rules in deploy/prometheus, by Prometheus' own checker",
     "specifications": "schemas/asyncapi.yaml and docker-compose.yml against the JSON Schemas of their specifications",
+    "tensorflow": "the engine `tensorflow`: its weights, its models, and that both engines read the same words "
+    "(`make test-tensorflow` does)",
 }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 PartKind = Literal["package", "container", "embedded"]
-PartName = Literal["kafka", "object_store", "postgres", "specifications", "helm", "promtool", "browser"]
+PartName = Literal["kafka", "object_store", "postgres", "specifications", "helm", "promtool", "browser", "tensorflow"]
 
 REGION = "us-east-1"
 

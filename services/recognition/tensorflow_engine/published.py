@@ -13,7 +13,7 @@ from pathlib import Path
 from services.recognition.errors import WeightsNotFound
 from services.recognition.tensorflow_engine.environment import published_models
 from services.recognition.tensorflow_engine.model_files import DETECTION_MODELS, RECOGNITION_MODELS, SUFFIX
-from services.recognition.weights import Weights, doctr_models_dir, find_weights
+from services.recognition.weights import Weights, doctr_models_dir, find_model
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +35,10 @@ def choose_weights(directory: Path | None, detection_model: str | None, recognit
     named = directory is None
     detection = _published(detection_model, DETECTION_MODELS) if named and detection_model else None
     recognition = _published(recognition_model, RECOGNITION_MODELS) if named and recognition_model else None
-    if detection is not None and recognition is not None:
-        return Weights(detection, recognition)
-    others = find_weights(directory, SUFFIX)
-    return Weights(detection or others.detection, recognition or others.recognition)
+    return Weights(
+        detection or find_model("detection", directory, SUFFIX),
+        recognition or find_model("recognition", directory, SUFFIX),
+    )
 
 
 def _published(name: str, known: tuple[str, ...]) -> Path | None:

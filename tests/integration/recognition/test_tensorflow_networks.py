@@ -1,0 +1,108 @@
+"""docTR on TensorFlow computes what ONNX Runtime computes, from the files that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.recognition.networks import Networks
+from services.recognition.weights import find_weights
+from tests.integration.recognition.pages import varied_pages
+
+_LOGITS_DIFFER_MAX = 1e-4
+
+
+def _noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _page() -> NDArray[np.uint8]:
+    name, image = next(varied_pages())
+    assert name.startswith("0_letter")
+    return np.ascontiguousarray(image[:896, :960, 0])
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (64, 512), (512, 64), (416, 608)])
+def test_detectors_agree_on_noise(
+    shape: tuple[int, int], tensorflow_networks: Networks, onnx_networks: Networks
+) -> None:
+    grey = _noise(1, shape)
+    theirs, ours = tensorflow_networks.text_logits(grey), onnx_networks.text_logits(grey)
+
+    assert theirs.shape == ours.shape == shape
+    assert theirs.dtype == ours.dtype == np.float32
+    assert np.abs(theirs - ours).max() <= _LOGITS_DIFFER_MAX
+
+
+def test_detectors_agree_on_a_page(tensorflow_networks: Networks, onnx_networks: Networks) -> None:
+    page = _page()
+    theirs, ours = tensorflow_networks.text_logits(page), onnx_networks.text_logits(page)
+
+    assert (ours > 0).mean() > 0.02, "there is text on it"
+    assert np.abs(theirs - ours).max() <= _LOGITS_DIFFER_MAX
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 64), (3, 96), (17, 128), (2, 1024)])
+def test_recognisers_agree(count: int, width: int, tensorflow_networks: Networks, onnx_networks: Networks) -> None:
+    page = _page()
+    crops = np.stack([page[y : y + 32, :width] for y in range(300, 300 + 16 * count, 16)])
+    crops = np.pad(crops, ((0, 0), (0, 0), (0, width - crops.shape[2])))
+    theirs, ours = tensorflow_networks.character_logits(crops), onnx_networks.character_logits(crops)
+
+    assert theirs.shape == ours.shape == (count, width // 4, len(onnx_networks.vocabulary) + 1)
+    assert np.abs(theirs - ours).max() <= _LOGITS_DIFFER_MAX
+
+
+def test_both_recognisers_have_the_same_characters(tensorflow_networks: Networks, onnx_networks: Networks) -> None:
+    assert tensorflow_networks.vocabulary == onnx_networks.vocabulary
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_our_graphs_compute_what_doctrs_own_call_computes(tensorflow_networks: Networks) -> None:
+    from services.recognition.tensorflow_engine import networks as tensorflow_side
+    from services.recognition.tensorflow_engine.environment import CRNN, DBNet
+    from services.recognition.tensorflow_engine.model_files import SUFFIX, load_detector, load_recogniser
+
+    weights = find_weights(suffix=SUFFIX)
+    detector, recogniser = load_detector(weights.detection), load_recogniser(weights.recognition)
+    assert isinstance(detector, DBNet)
+    assert isinstance(recogniser, CRNN)
+
+    page, crops = _noise(2, (96, 160)), _noise(3, (5, 32, 64))
+    pixels = tensorflow_side._normalised(page[None], tensorflow_side._DETECTION_TABLES)
+    called = detector(pixels, training=False)["logits"].numpy()[0, :, :, 0]
+    assert np.abs(called - tensorflow_networks.text_logits(page)).max() <= _LOGITS_DIFFER_MAX
+
+    pixels = tensorflow_side._normalised(crops, tensorflow_side._RECOGNITION_TABLES)
+    called = recogniser(pixels, training=False)["logits"].numpy()
+    assert np.abs(called - tensorflow_networks.character_logits(crops)).max() <= _LOGITS_DIFFER_MAX
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_shipped_files_hold_the_same_weights(tmp_path: Path) -> None:
+    from services.recognition.tensorflow_engine.model_files import SUFFIX, read_vocabulary
+    from training.onnx_state import read_vocabulary as read_onnx_vocabulary
+    from training.tensorflow_weights import write_detector, write_recogniser
+
+    onnx_files, shipped = find_weights(), find_weights(suffix=SUFFIX)
+    write_detector(onnx_files.detection, tmp_path / f"db_dense{SUFFIX}")
+    write_recogniser(onnx_files.recognition, tmp_path / f"crnn_dense{SUFFIX}")
+    converted = find_weights(tmp_path, SUFFIX)
+
+    assert _arrays(shipped.detection) == _arrays(converted.detection)
+    assert _arrays(shipped.recognition) == _arrays(converted.recognition)
+    assert read_vocabulary(shipped.recognition) == read_onnx_vocabulary(onnx_files.recognition)
+
+
+def _arrays(path: Path) -> dict[str, bytes]:
+    """All arrays of a file, by where they stand in it."""
+    import h5py
+
+    arrays: dict[str, bytes] = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, node: arrays.update({name: node[()].tobytes()} if hasattr(node, "dtype") else {}))
+    assert len(arrays) > 20
+    return arrays
