@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 _SAMPLE = Path(__file__).parents[3] / "samples" / "receipt.jpg"
 _PAPER, _INK = 244, 24
 
+# Pillow's own face has no letter with an accent.
 _WORDS = (
-    "the account of your order was sent on Monday with three copies and a letter from Über Straße naïve café élève "
-    "cœur garçon señora mañana pregunta città perché Lisboa coração Malmö Århus København quarterly revenue 148.50 "
-    "€12.90 £7,350.00 2026-11-23 09:15 No. 4711 A-1029/B info@example.org https://example.org (approx.) 12% VAT "
+    "the account of your order was sent on Monday with three copies and a letter from Hamburg Strasse Rechnung Betrag "
+    "livraison maison garantie pregunta importe ciudad grazie totale Lisboa entrega Oslo tidning quarterly revenue "
+    "148.50 $12.90 7,350.00 2026-11-23 09:15 No. 4711 A-1029/B info@example.org https://example.org (approx.) 12% VAT "
     "Invoice TOTAL Payment due within thirty days please quote this number Sincerely yours Dr. Jean-Luc O'Neill"
 ).split()
 
@@ -33,27 +35,56 @@ def varied_pages() -> Iterator[tuple[str, NDArray[np.uint8]]]:
     yield "sample", np.asarray(Image.open(_SAMPLE).convert("RGB"), dtype=np.uint8)
 
 
-def _text(chance: np.random.Generator, words: int) -> str:
-    return " ".join(chance.choice(_WORDS, words))
+@dataclass(frozen=True)
+class SetWord:
+    """A word on a page; `box` is x0, y0, x1, y1 in pixels."""
+
+    text: str
+    box: tuple[int, int, int, int]
 
 
-def _set_lines(page: Image.Image, box: tuple[int, int, int, int], size: int, chance: np.random.Generator) -> None:
-    """Fill a box with lines of words, left-aligned."""
+def dense_page(words: int = 340) -> tuple[NDArray[np.uint8], list[SetWord]]:
+    """A4 at 150 dots an inch, full of text: height x width x 3, RGB, and its words in reading order."""
+    page = Image.new("L", (1240, 1754), _PAPER)
+    placed = set_lines(page, (110, 100, 1130, 1660), 26, np.random.default_rng(2026), words)
+    return np.asarray(page.convert("RGB"), dtype=np.uint8), placed
+
+
+def set_lines(
+    page: Image.Image,
+    box: tuple[int, int, int, int],
+    size: int,
+    chance: np.random.Generator,
+    words_max: int | None = None,
+) -> list[SetWord]:
+    """Fill a box (x0, y0, x1, y1) with lines of words, left-aligned; returns them in their order."""
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size)
     left, y, right, bottom = box
-    while y + size < bottom:
-        line = _text(chance, 1)
-        while draw.textlength(longer := f"{line} {_text(chance, 1)}", font) < right - left:
-            line = longer
-        draw.text((left, y), line, fill=_INK, font=font)
-        y += round(size * 1.5)
+    placed: list[SetWord] = []
+    x = left
+    while words_max is None or len(placed) < words_max:
+        word = str(chance.choice(_WORDS))
+        end = x + round(draw.textlength(word, font))
+        if end > right and x > left:
+            x, y = left, y + round(size * 1.5)
+            end = x + round(draw.textlength(word, font))
+        if y + size > bottom:
+            break
+        draw.text((x, y), word, fill=_INK, font=font)
+        placed.append(SetWord(word, (x, y, end, y + round(size * 1.2))))
+        x = end + round(size * 0.3)
+    return placed
+
+
+def _text(chance: np.random.Generator, words: int) -> str:
+    return " ".join(chance.choice(_WORDS, words))
 
 
 def _letter(chance: np.random.Generator) -> Image.Image:
     size = int(chance.integers(18, 30))
     page = Image.new("L", (1000, 1200), _PAPER)
-    _set_lines(page, (90, 80, 600, 80 + 4 * size), size, chance)
-    _set_lines(page, (90, 300, 910, 1100), size, chance)
+    set_lines(page, (90, 80, 600, 80 + 4 * size), size, chance)
+    set_lines(page, (90, 300, 910, 1100), size, chance)
     return page
 
 
@@ -61,7 +92,7 @@ def _columns(chance: np.random.Generator) -> Image.Image:
     size = int(chance.integers(16, 22))
     page = Image.new("L", (1240, 1000), _PAPER)
     for left in (60, 460, 860):
-        _set_lines(page, (left, 80, left + 330, 920), size, chance)
+        set_lines(page, (left, 80, left + 330, 920), size, chance)
     return page
 
 
@@ -79,8 +110,8 @@ def _table(chance: np.random.Generator) -> Image.Image:
 
 def _poster(chance: np.random.Generator) -> Image.Image:
     page = Image.new("L", (1000, 1000), _PAPER)
-    _set_lines(page, (60, 60, 940, 300), 84, chance)
-    _set_lines(page, (60, 380, 940, 940), int(chance.integers(24, 36)), chance)
+    set_lines(page, (60, 60, 940, 300), 84, chance)
+    set_lines(page, (60, 380, 940, 940), int(chance.integers(24, 36)), chance)
     return page
 
 
