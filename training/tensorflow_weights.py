@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, help="default: beside the ONNX files")
     options = parser.parse_args()
-    source = find_weights(options.weights)
+    source = find_weights(options.weights, (".onnx",))
     out: Path = options.out or options.weights
     out.mkdir(parents=True, exist_ok=True)
     for onnx_file, write in ((source.detection, write_detector), (source.recognition, write_recogniser)):

@@ -36,8 +36,8 @@ def choose_weights(directory: Path | None, detection_model: str | None, recognit
     detection = _published(detection_model, DETECTION_MODELS) if named and detection_model else None
     recognition = _published(recognition_model, RECOGNITION_MODELS) if named and recognition_model else None
     return Weights(
-        detection or find_model("detection", directory, SUFFIX),
-        recognition or find_model("recognition", directory, SUFFIX),
+        detection or find_model("detection", directory, (SUFFIX,)),
+        recognition or find_model("recognition", directory, (SUFFIX,)),
     )
 
 

@@ -35,14 +35,15 @@ def tensorflow_networks(tensorflow: None) -> Networks:  # noqa: ARG001
     from services.recognition.tensorflow_engine.model_files import SUFFIX
     from services.recognition.tensorflow_engine.networks import TensorFlowNetworks
 
-    return TensorFlowNetworks(find_weights(suffix=SUFFIX), THREADS)
+    return TensorFlowNetworks(find_weights(suffixes=(SUFFIX,)), THREADS)
 
 
 @pytest.fixture(scope="session")
 def onnx_networks() -> Networks:
+    """In full precision: their int8 form rounds."""
     from services.recognition.onnx_engine import OnnxNetworks
 
-    weights = find_weights()
+    weights = find_weights(suffixes=(".onnx",))
     return OnnxNetworks(weights.detection, weights.recognition, THREADS)
 
 

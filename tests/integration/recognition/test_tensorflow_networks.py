@@ -66,7 +66,7 @@ def test_our_graphs_compute_what_doctrs_own_call_computes(tensorflow_networks: N
     from services.recognition.tensorflow_engine.environment import CRNN, DBNet
     from services.recognition.tensorflow_engine.model_files import SUFFIX, load_detector, load_recogniser
 
-    weights = find_weights(suffix=SUFFIX)
+    weights = find_weights(suffixes=(SUFFIX,))
     detector, recogniser = load_detector(weights.detection), load_recogniser(weights.recognition)
     assert isinstance(detector, DBNet)
     assert isinstance(recogniser, CRNN)
@@ -87,10 +87,10 @@ def test_the_shipped_files_hold_the_same_weights(tmp_path: Path) -> None:
     from training.onnx_state import read_vocabulary as read_onnx_vocabulary
     from training.tensorflow_weights import write_detector, write_recogniser
 
-    onnx_files, shipped = find_weights(), find_weights(suffix=SUFFIX)
+    onnx_files, shipped = find_weights(suffixes=(".onnx",)), find_weights(suffixes=(SUFFIX,))
     write_detector(onnx_files.detection, tmp_path / f"db_dense{SUFFIX}")
     write_recogniser(onnx_files.recognition, tmp_path / f"crnn_dense{SUFFIX}")
-    converted = find_weights(tmp_path, SUFFIX)
+    converted = find_weights(tmp_path, (SUFFIX,))
 
     assert _arrays(shipped.detection) == _arrays(converted.detection)
     assert _arrays(shipped.recognition) == _arrays(converted.recognition)

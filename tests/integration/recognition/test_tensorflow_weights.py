@@ -159,11 +159,11 @@ def test_a_folder_without_models_is_told(tmp_path: Path) -> None:
 def test_a_file_that_does_not_hold_its_model_is_told(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "mine"
     _copy_shipped(folder)
-    recogniser = find_weights(folder, ".weights.h5").recognition
+    recogniser = find_weights(folder, (".weights.h5",)).recognition
     if damage == "empty":
         recogniser.write_bytes(b"")
     elif damage == "other model":
-        shutil.copy(find_weights(folder, ".weights.h5").detection, recogniser)
+        shutil.copy(find_weights(folder, (".weights.h5",)).detection, recogniser)
     else:
         recogniser.rename(folder / "crnn_of_somebody.weights.h5")
 
@@ -175,7 +175,7 @@ def test_weights_of_another_model_are_not_converted(tmp_path: Path) -> None:
     from training.tensorflow_weights import WeightsMismatch, write_detector
 
     with pytest.raises(WeightsMismatch):
-        write_detector(find_weights().recognition, tmp_path / "db_dense.weights.h5")
+        write_detector(find_weights(suffixes=(".onnx",)).recognition, tmp_path / "db_dense.weights.h5")
 
 
 def test_depthwise_convolutions_compute_what_doctrs_compute() -> None:
