@@ -15,7 +15,7 @@ TESTS ?= tests
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- Installing -------------------------------------------------------------------------------------------------
 
@@ -47,10 +47,13 @@ up: install ## Run the embedded stack and every service until Ctrl-C
 
 # --- Checking ---------------------------------------------------------------------------------------------------
 
-.PHONY: test test-faults soak lint format parts
+.PHONY: test test-tensorflow test-faults soak lint format parts
 test: install-dev ## Run all tests, on real Kafka, S3 and PostgreSQL where they can be had
 	@$(BIN)/python -m tests.support.downloads > /dev/null || test -z "$${OCR_REQUIRE_REAL_PARTS:-}"
 	$(BIN)/python -m pytest $(TESTS)
+
+test-tensorflow: install-all ## Run the tests of recognition with TensorFlow, both engines side by side
+	OCR_REQUIRE_TENSORFLOW=1 $(BIN)/python -m pytest tests/unit/recognition tests/integration/recognition
 
 SEED ?= $(shell echo $$RANDOM)
 test-faults: install-dev ## Five storms of faults of a minute each over all services: minutes (SEED=)
@@ -81,6 +84,14 @@ images: ## Build the image of every service, where a container engine runs
 bench: install-dev ## Measure speed and memory, and print the figures with the machine
 	$(BIN)/python -m benchmarks
 
+RECEIPTS ?= ../shared/data/sroie
+LONG_RUN_PAGES ?= 1000
+
+.PHONY: bench-recognition
+bench-recognition: install-all ## Measure our engines beside docTR, OnnxTR, RapidOCR and Tesseract
+	$(BIN)/python -m benchmarks.recognition --long-run $(LONG_RUN_PAGES) \
+		$(addprefix --receipts ,$(wildcard $(RECEIPTS)/dev))
+
 # --- Maintaining ------------------------------------------------------------------------------------------------
 
 UV := $(shell command -v uv || echo $(BIN)/uv)
@@ -95,10 +106,9 @@ lock: ## Pin all dependencies anew, from pyproject.toml
 	for service in $(SERVICES); do \
 		$(COMPILE) --extra $$service --constraint requirements/dev.txt --output-file requirements/$$service.txt; \
 	done
-	$(COMPILE) --extra test --extra lint --extra heic --extra bench --extra tensorflow \
-		--constraint requirements/tensorflow.in --output-file requirements/all.txt
-	$(COMPILE) --extra extractor --extra tensorflow \
-		--constraint requirements/tensorflow.in --output-file requirements/extractor-tensorflow.txt
+	$(COMPILE) --extra test --extra lint --extra heic --extra bench --extra peers --extra tensorflow \
+		--output-file requirements/all.txt
+	$(COMPILE) --extra extractor --extra tensorflow --output-file requirements/extractor-tensorflow.txt
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches (not ./data)

@@ -1,6 +1,7 @@
 # The models' training; see training/README.md. Everything lies in $(TRAINING_CACHE), which git ignores.
 
 TRAINING_VENV ?= .venv-training
+TENSORFLOW_VENV ?= .venv-tensorflow
 TRAINING_PYTHON := $(TRAINING_VENV)/bin/python
 TRAINING_CACHE ?= training/cache
 RECEIPTS ?= ../shared/data/sroie
@@ -11,7 +12,7 @@ TRAINING_SECONDS ?= 7200
 TRAINING_THREADS ?= 2
 FONT_PACKAGES := $(shell sed 's/\#.*//' training/debian-packages.txt)
 
-.PHONY: train-environment train-packages training-data train-recognition train-detection evaluate export
+.PHONY: train-environment train-packages training-data train-recognition train-detection evaluate export tensorflow-weights
 
 $(TRAINING_VENV)/.installed: training/requirements.txt
 	$(PYTHON) -m venv $(TRAINING_VENV)
@@ -69,3 +70,8 @@ export: ## Write the best trained weights as the ONNX files that the services lo
 	$(TRAINING_PYTHON) -m training.export --out $(SHIPPED_WEIGHTS) \
 		$(addprefix --recognition ,$(wildcard $(TRAINING_CACHE)/recognition/best.pt)) \
 		$(addprefix --detection ,$(wildcard $(TRAINING_CACHE)/detection/best.pt))
+	$(MAKE) VENV=$(TENSORFLOW_VENV) tensorflow-weights
+
+# docTR on TensorFlow and docTR on PyTorch are two releases of one package: an environment for each.
+tensorflow-weights: install-all ## Write the weights of the shipped ONNX files as docTR on TensorFlow loads them
+	$(BIN)/python -m training.tensorflow_weights --weights $(SHIPPED_WEIGHTS)

@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[3]
 _EXTRAS = {
     "local.txt": ["local"],
     "dev.txt": ["test", "lint", "heic", "bench"],
-    "all.txt": ["test", "lint", "heic", "bench", "tensorflow"],
+    "all.txt": ["test", "lint", "heic", "bench", "peers", "tensorflow"],
     "intake.txt": ["intake"],
     "extractor.txt": ["extractor"],
     "extractor-tensorflow.txt": ["extractor", "tensorflow"],
