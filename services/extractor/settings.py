@@ -1,10 +1,13 @@
 """Settings of the extractor: environment variables `OCR_EXTRACTOR_...`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_TENSORFLOW_MB = 1500
+"""What TensorFlow takes before and beside what any engine takes."""
 
 
 class ExtractorSettings(BaseSettings):
@@ -30,10 +33,18 @@ class ExtractorSettings(BaseSettings):
     spool_dir: Path | None = None
     """Where objects lie while they are read; default: the system's folder for temporary files."""
     child_memory_mb_max: int = Field(default=1500, ge=100)
-    """The recognising child is ended beyond this; keep it well below the container's limit."""
+    """The recognising child is ended beyond this; keep it well below the container's limit. `tensorflow`: 3000."""
     child_memory_mb_recycle: int = Field(default=900, ge=50)
-    """Between two documents a child beyond this is replaced, because native memory only grows."""
+    """Between two documents a child beyond this is replaced: native memory only grows. `tensorflow`: 2400."""
     child_documents_max: int = Field(default=2000, ge=1)
     drain_seconds_max: float = Field(default=25.0, ge=0)
     refuse_after_seconds: float = Field(default=120.0, gt=0)
     """A record whose store calls fail for so long while those of others succeed ends as refused."""
+
+    @model_validator(mode="after")
+    def _allow_for_tensorflow(self) -> Self:
+        if self.engine == "tensorflow":
+            for name in ("child_memory_mb_max", "child_memory_mb_recycle"):
+                if name not in self.model_fields_set:
+                    setattr(self, name, getattr(self, name) + _TENSORFLOW_MB)
+        return self
