@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ def test_an_unknown_engine_is_refused(engine: str, told: str) -> None:
 
 
 def test_an_engine_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "doctr", None)
+    monkeypatch.setitem(sys.modules, "doctr", None)
+    # Whatever was imported before in this process.
+    for name in [name for name in sys.modules if name.startswith("services.recognition.tensorflow_engine")]:
+        monkeypatch.delitem(sys.modules, name)
     status, rows, error = run("x.png", "--engine", "tensorflow")
 
     assert (status, rows) == (2, [])
