@@ -43,6 +43,8 @@ def main() -> int:
             print(f"measuring {name}", file=sys.stderr, flush=True)
             # The peers' memory is theirs to look after.
             results[name] = _measure(name, job if name in OURS else replace(job, long_run_pages=0), Path(folder))
+            # The table comes last: a run that is broken off has told what it measured.
+            print(json.dumps(_told(results[name])), file=sys.stderr, flush=True)
     print(table(results))
     told, all_met = aims(results)
     print(f"\n{told}")
@@ -78,6 +80,11 @@ def _job(options: argparse.Namespace, folder: Path) -> Job:
         varied=varied,
         long_run_pages=options.long_run,
     )
+
+
+def _told(measured: Measured) -> dict[str, object]:
+    """The figures that there are."""
+    return {field: value for field, value in asdict(measured).items() if value not in (None, 0, {})}
 
 
 def _measure(name: str, job: Job, folder: Path) -> Measured:
