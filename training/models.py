@@ -35,7 +35,7 @@ INPUT_MAX_PACE = 0.01
 State = dict[str, torch.Tensor]
 
 
-class Int8Convolution(nn.Conv2d):
+class Int8Convolution(nn.Conv2d):  # type: ignore[misc]
     """A convolution that computes in training what it will compute in int8, so that little changes when it does.
 
     Its input must not be negative. `input_max`: the running maximum of the input, which int8 shares out in 255 steps.
@@ -111,7 +111,15 @@ def build_recogniser(weights: Path | None = None) -> CRNN:
     return model
 
 
-class ResidualBlock(nn.Module):
+def in_full_precision(model: CRNN) -> CRNN:
+    """Return the model, its convolutions without the rounding of int8."""
+    for module in model.modules():
+        if isinstance(module, Int8Convolution):
+            module.input_max.zero_()
+    return model
+
+
+class ResidualBlock(nn.Module):  # type: ignore[misc]
     """Two plain convolutions and a way round them: N x C x H x W in and out."""
 
     def __init__(self, channels: int) -> None:
@@ -123,7 +131,7 @@ class ResidualBlock(nn.Module):
         return torch.relu(features + self.second(self.first(features)))
 
 
-class DenseDetectionBackbone(nn.Module):
+class DenseDetectionBackbone(nn.Module):  # type: ignore[misc]
     """The detector's features: N x 3 x H x W to a map for each of `DETECTION_STAGES`, by its number."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ HARDNESS_SAMPLE = 50_000
 CHOOSE_PIECES = 64
 
 
-class Pieces(IterableDataset[Piece]):
+class Pieces(IterableDataset[Piece]):  # type: ignore[misc]
     """Pieces for ever, cut in a process of their own."""
 
     def __init__(self, sources: list[tuple[PageStore, float]]) -> None:

@@ -69,6 +69,7 @@ evaluate: $(TRAINING_VENV)/.installed ## Read receipts and synthetic A4 pages wi
 export: ## Write the best trained weights as the ONNX files that the services load
 	$(TRAINING_PYTHON) -m training.export --out $(SHIPPED_WEIGHTS) \
 		$(addprefix --recognition ,$(wildcard $(TRAINING_CACHE)/recognition/best.pt)) \
+		--crops $(TRAINING_CACHE)/synthetic-crops \
 		$(addprefix --detection ,$(wildcard $(TRAINING_CACHE)/detection/best.pt))
 	$(MAKE) VENV=$(TENSORFLOW_VENV) tensorflow-weights
 
