@@ -108,7 +108,7 @@ async def open_parts(settings: ApiSettings, waiters: Waiters, give_up: Callable[
     """Makes every client, starts the readers, and closes all of it in the opposite order."""
     with ExitStack() as stack:
         clients = _connect(stack, settings)
-        readers = _start_readers(stack, clients, waiters)
+        readers = _start_readers(stack, settings, clients, waiters)
         asyncio.get_running_loop().call_later(SETTLED_SECONDS, give_back_memory)
         parts = _assemble(settings, waiters, clients, readers)
         watching = asyncio.create_task(watch(parts.live, give_up))
@@ -140,10 +140,11 @@ def _connect(stack: ExitStack, settings: ApiSettings) -> Clients:
     )
 
 
-def _start_readers(stack: ExitStack, clients: Clients, waiters: Waiters) -> Readers:
+def _start_readers(stack: ExitStack, settings: ApiSettings, clients: Clients, waiters: Waiters) -> Readers:
     kafka = KafkaSettings()
     table = BalanceTable(AdmissionSettings().staleness_seconds_max)
-    readers = Readers(BalanceReader(kafka, table), ReplyReader(kafka, waiters))
+    replies = ReplyReader(kafka, waiters, settings.reply_inspection_seconds)
+    readers = Readers(BalanceReader(kafka, table), replies)
     lister = ResultLister(kafka, clients.engine, clients.dead_letters)
     gauges = BrokerGauges(kafka, clients.engine, table.staleness_seconds)
     for reader in (readers.balances, readers.replies, lister, gauges):

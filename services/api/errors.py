@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from schemas.base import WireModel
 from services.api.request_id import request_id_of
-from services.api.waiters import Overloaded
+from services.api.waiters import HungUp, Overloaded
 from services.runtime.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavailable, TransientError
 from services.runtime.metrics import REFUSALS
 
@@ -81,6 +81,7 @@ ERRORS: Mapping[str, ErrorKind] = {
 }
 """By code."""
 
+_HUNG_UP_STATUS = 499
 _BY_STATUS = {400: "invalid_request", 401: "invalid_api_key", 403: "forbidden", 404: "not_found"} | {
     405: "method_not_allowed",
     413: "request_too_large",
@@ -153,7 +154,12 @@ def install_error_handlers(app: FastAPI, retry_after_seconds: int) -> None:
         retry = {"Retry-After": str(retry_after_seconds)}
         return error_response("unavailable", message, request_id_of(request.scope), retry)
 
+    async def nobody(_request: Request, _error: Exception) -> Response:
+        # Nobody reads it; in the metrics and the log it is told apart from answers.
+        return Response(status_code=_HUNG_UP_STATUS)
+
     app.add_exception_handler(Overloaded, busy)
+    app.add_exception_handler(HungUp, nobody)
     app.add_exception_handler(TransientError, down)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)

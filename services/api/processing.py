@@ -1,8 +1,10 @@
 """How a POST is answered. The order of the steps is what keeps an answer from falling between."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -16,7 +18,7 @@ from services.api.models import AcceptedResult, OcrResult, result_of_event
 from services.api.prefer import Preference
 from services.api.results import PendingResult
 from services.api.settings import ApiSettings
-from services.api.waiters import InFlight, Reply, Signal, Waiter, Waiters
+from services.api.waiters import HungUp, InFlight, Reply, Signal, Waiter, Waiters
 from services.runtime.admission import Verdict
 from services.runtime.object_store import StoredObject
 
@@ -74,13 +76,19 @@ class Processor:
     clock: Callable[[], float] = time.monotonic
 
     async def process(
-        self, user_id: str, key_text: str, preference: Preference, traceparent: str | None = None
+        self,
+        user_id: str,
+        key_text: str,
+        preference: Preference,
+        traceparent: str | None = None,
+        hung_up: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> OcrResult | AcceptedResult:
         """The result, or, for those who sent `Prefer`, the word that it will come.
 
         Raises:
             ApiError: every other answer.
             Overloaded: too many POSTs are in flight.
+            HungUp: nobody waits any more, as the end of `hung_up` told; an acknowledged request goes on.
             TransientError: a dependency is down; nothing is charged that is not also kept.
         """
         deadline = self.clock() + self._wait_seconds(preference)
@@ -106,7 +114,8 @@ class Processor:
                 if not preference.waits:
                     return AcceptedResult(id=identity)
                 # 8. Wait.
-                return await self._await_answer(waiter, request, deadline, preference)
+                with _listening(waiter, hung_up):
+                    return await self._await_answer(waiter, request, deadline, preference)
 
     async def _ask(self, request: OcrRequest, preference: Preference, traceparent: str | None) -> None:
         # 6. A pending row: whoever gets the id can ask for it. It precedes the request, hence its result, too.
@@ -127,6 +136,8 @@ class Processor:
                     waiter.rearm()
                     continue
                 return await self._answer_of_reply(heard)
+            if heard is Signal.GONE:
+                raise HungUp
             # 9. Time is up, or replies were missed: the document tells whether it is done after all.
             document = await self.lookups.document(request.user_id, request.result_id)
             if document is not None:
@@ -186,6 +197,20 @@ class Processor:
             origin=Origin.API,
             requested_at=self.now(),
         )
+
+
+@contextmanager
+def _listening(waiter: Waiter, hung_up: Callable[[], Coroutine[None, None, None]] | None) -> Iterator[None]:
+    """Ends the wait when the client hangs up, so that its place is free for others."""
+    if hung_up is None:
+        yield
+        return
+    listening = asyncio.create_task(hung_up())
+    listening.add_done_callback(lambda done: None if done.cancelled() else waiter.tell(Signal.GONE))
+    try:
+        yield
+    finally:
+        listening.cancel()
 
 
 def own_key(user_id: str, key_text: str) -> ObjectKey:

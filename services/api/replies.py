@@ -17,7 +17,6 @@ from services.runtime.settings import KafkaSettings
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
-_INSPECTION_SECONDS = 5.0
 _BROKER_SECONDS_MAX = 5.0
 _RESTART_SECONDS = 0.5
 
@@ -25,8 +24,9 @@ _RESTART_SECONDS = 0.5
 class ReplyReader:
     """Reads replies in a thread of its own. Commits nothing and is in no group: every replica sees them all."""
 
-    def __init__(self, settings: KafkaSettings, waiters: Waiters) -> None:
+    def __init__(self, settings: KafkaSettings, waiters: Waiters, inspection_seconds: float) -> None:
         self._settings = settings
+        self._inspection_seconds = inspection_seconds
         self._waiters = waiters
         self._topic = topic_name(settings, RESULTS)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -71,14 +71,14 @@ class ReplyReader:
             self._problem = None
             # What was published before this moment was not read: whoever waits looks for the document instead.
             self._on_loop(self._waiters.missed)
-            inspect_at = time.monotonic() + _INSPECTION_SECONDS
+            inspect_at = time.monotonic() + self._inspection_seconds
             while not self._stopping.is_set():
                 message = consumer.poll(_POLL_SECONDS)
                 if message is not None:
                     self._take(message)
                 if time.monotonic() >= inspect_at:
                     assigned |= self._adopt_new_partitions(consumer, assigned)
-                    inspect_at = time.monotonic() + _INSPECTION_SECONDS
+                    inspect_at = time.monotonic() + self._inspection_seconds
         finally:
             consumer.close()
 

@@ -28,6 +28,8 @@ class ApiSettings(BaseSettings):
     """How long the broker may take to acknowledge a request."""
     retry_after_seconds: int = Field(default=5, ge=1)
     """What `Retry-After` tells those who were turned away for now."""
+    reply_inspection_seconds: float = Field(default=5.0, gt=0)
+    """How often the reader of replies looks for partitions that were added to `ocr.results`."""
     presign_seconds: int = Field(default=900, ge=1, le=604_800)
     """How long a presigned upload URL is good for; S3 allows a week."""
     body_bytes_max: int = Field(default=65_536, ge=4_096)

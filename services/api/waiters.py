@@ -16,12 +16,18 @@ class Signal(Enum):
     """Why a wait ended without a reply."""
 
     TIMED_OUT = "timed_out"
+    GONE = "gone"
+    """Who waited has hung up."""
     MISSED = "missed"
     """Replies may have passed unseen: look for the document, then go on waiting."""
 
 
 class Overloaded(Exception):
     """As many are waiting as may wait."""
+
+
+class HungUp(Exception):
+    """The client closed its connection before it was answered."""
 
 
 class InFlight:
@@ -59,9 +65,13 @@ class Waiter:
         """Ends the current wait; of two that were not looked at yet a reply outdoes a signal, a result a refusal."""
         if not self._arrived.done():
             self._arrived.set_result(what)
-        elif not isinstance(what, Signal) and isinstance(self._arrived.result(), Signal | ResultRefused):
+        elif self._outdoes(what):
             self._arrived = asyncio.get_running_loop().create_future()
             self._arrived.set_result(what)
+
+    def _outdoes(self, what: Reply | Signal) -> bool:
+        is_final = what is Signal.GONE or not isinstance(what, Signal)
+        return is_final and isinstance(self._arrived.result(), Signal | ResultRefused)
 
     def rearm(self) -> None:
         """What was heard was not meant for this wait: the next reply is waited for."""

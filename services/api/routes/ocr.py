@@ -61,7 +61,9 @@ async def process(
 ) -> Response:
     """Extract the text of an uploaded file, and wait for it."""
     preference = parse_prefer(prefer or ())
-    answer = await parts.processor.process(caller.user_id, body.key, preference, _traceparent(request))
+    answer = await parts.processor.process(
+        caller.user_id, body.key, preference, _traceparent(request), lambda: _hung_up(request)
+    )
     if isinstance(answer, OcrResult):
         return json_response(answer)
     headers = {
@@ -75,3 +77,10 @@ async def process(
 def _traceparent(request: Request) -> str | None:
     sent = request.headers.get("traceparent")
     return sent if sent and _TRACEPARENT.fullmatch(sent) else None
+
+
+async def _hung_up(request: Request) -> None:
+    """Returns when the client closes its connection."""
+    # The body was read: what may still come is the end.
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -23,6 +23,7 @@ from services.runtime.producing import attributes_for
 from tests.integration.api.fake_extractor import completing
 from tests.integration.api.stack import Replica, Stack, User
 from tests.support.parts import DatabasePart, KafkaPart
+from tests.support.stage import wait_for
 
 
 def test_a_result_whose_event_was_lost_is_found_by_its_document(stack: Stack, api: Replica) -> None:
@@ -37,12 +38,13 @@ def test_a_result_whose_event_was_lost_is_found_by_its_document(stack: Stack, ap
 
 
 @pytest.mark.needs_real("kafka")
-def test_replies_are_heard_on_partitions_that_were_added_later(stack: Stack, api: Replica) -> None:
+def test_replies_are_heard_on_partitions_that_were_added_later(stack: Stack) -> None:
+    api = stack.start_replica({"OCR_API_REPLY_INSPECTION_SECONDS": "0.2"})
     topic = topic_name(stack.kafka, RESULTS)
     admin = AdminClient(common_config(stack.kafka))
     new = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
     admin.create_partitions([NewPartitions(topic, new + 1)])[topic].result(10)
-    time.sleep(7)  # the reader looks every five seconds
+    wait_for(lambda: "new partitions" in api.process.log_path.read_text(), "the new partition is read")
     user = stack.user()
     key = stack.upload(user, completing("never", delay_seconds=30))
     with ThreadPoolExecutor(1) as pool:
@@ -52,6 +54,7 @@ def test_replies_are_heard_on_partitions_that_were_added_later(stack: Stack, api
         started = time.monotonic()
         assert waiting.result(10).json()["text"] == "from the new partition"
         assert time.monotonic() - started < 5
+    api.close()
 
 
 def test_a_broker_that_restarts_costs_no_answer(stack: Stack, kafka: KafkaPart) -> None:

@@ -11,7 +11,7 @@ from services.api.errors import ApiError
 from services.api.models import AcceptedResult, OcrResult
 from services.api.prefer import Preference
 from services.api.settings import ApiSettings
-from services.api.waiters import Overloaded
+from services.api.waiters import HungUp, Overloaded
 from services.runtime.admission import BalanceTable
 from tests.unit.api.fakes import (
     ETAG,
@@ -124,6 +124,30 @@ def test_missed_replies_are_made_good_by_the_document() -> None:
 
     world.on_send = miss
     assert isinstance(post(world), OcrResult)
+
+
+def test_who_hangs_up_leaves_the_place_to_others_and_the_request_goes_on() -> None:
+    async def run() -> None:
+        world = FakeWorld()
+        made = processor(world, settings=ApiSettings(waiters_max=1, wait_seconds_default=30))
+        gone, sent = asyncio.Event(), asyncio.Event()
+        world.on_send = lambda _: sent.set()
+
+        async def hung_up() -> None:
+            await gone.wait()
+
+        waiting = asyncio.create_task(made.process(USER, KEY, Preference(), hung_up=hung_up))
+        await sent.wait()
+        with pytest.raises(Overloaded):
+            await made.process(USER, KEY, Preference())
+        gone.set()
+        with pytest.raises(HungUp):
+            await waiting
+        world.answer_with(completed())
+        assert isinstance(await made.process(USER, KEY, Preference()), OcrResult)
+        assert len(world.sent) == 2
+
+    asyncio.run(run())
 
 
 def test_after_missed_replies_without_a_document_the_wait_goes_on() -> None:
