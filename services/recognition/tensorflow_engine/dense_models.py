@@ -25,6 +25,7 @@ from services.recognition.tensorflow_engine.layers import (
     keras,
     normalisation,
     relu,
+    rounded,
 )
 
 _STEM_CHANNELS = 16
@@ -100,7 +101,8 @@ def _detection_backbone() -> keras.Model:
 def _residual_block(features: Tensor, name: str, channels: int) -> Tensor:
     change = block(features, f"{name}.first", channels)
     change = normalisation(convolution(change, f"{name}.second.0", channels), f"{name}.second.1")
-    return relu(keras.layers.Add()([features, change]))
+    change = rounded(change, f"{name}.second.1.BatchNormalization")
+    return rounded(relu(keras.layers.Add()([features, change])), f"{name}.Relu")
 
 
 def _pyramid(channels: list[int]) -> keras.Model:
@@ -110,13 +112,14 @@ def _pyramid(channels: list[int]) -> keras.Model:
         block(features, f"fpn.in_branches.{level}", _HEAD_CHANNELS, kernel=(1, 1), padding=(0, 0))
         for level, features in enumerate(maps)
     ]
-    for level in reversed(range(len(narrowed) - 1)):
-        narrowed[level] = keras.layers.Add()([enlarged(narrowed[level + 1], 2), narrowed[level]])
+    for number, level in enumerate(reversed(range(len(narrowed) - 1))):
+        both = keras.layers.Add()([enlarged(narrowed[level + 1], 2), narrowed[level]])
+        narrowed[level] = rounded(both, f"fpn.Add_{number}" if number else "fpn.Add")
     parts = [
         enlarged(block(features, f"fpn.out_branches.{level}", _HEAD_CHANNELS // len(maps)), 2**level)
         for level, features in enumerate(narrowed)
     ]
-    return keras.Model(maps, keras.layers.Concatenate()(parts))
+    return keras.Model(maps, rounded(keras.layers.Concatenate()(parts), "fpn.Concat"))
 
 
 def _probability_head() -> keras.Model:
@@ -124,5 +127,6 @@ def _probability_head() -> keras.Model:
     features = pyramid = keras.Input((None, None, _HEAD_CHANNELS))
     channels = _HEAD_CHANNELS // 4
     features = relu(normalisation(convolution(features, "prob_head.0", channels), "prob_head.1"))
+    features = rounded(features, "prob_head.2.Relu")
     features = relu(normalisation(doubled(features, "prob_head.3", channels), "prob_head.4"))
     return keras.Model(pyramid, doubled(features, "prob_head.6", 1, bias=True))

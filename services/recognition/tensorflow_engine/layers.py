@@ -12,6 +12,8 @@ Tensor = Any
 # PyTorch's; Keras adds 0.001 to a variance.
 _NORMALISATION_EPSILON = 1e-5
 
+_STEPS_MAX = 255.0
+
 keras = tf.keras
 
 
@@ -40,13 +42,36 @@ def relu(features: Tensor) -> Tensor:
 
 
 def block(features: Tensor, name: str, channels: int, **options: Any) -> Tensor:
-    """Convolution `name`.0, batch norm `name`.1, ReLU."""
-    return relu(normalisation(convolution(features, f"{name}.0", channels, **options), f"{name}.1"))
+    """Convolution `name`.0, batch norm `name`.1, ReLU `name`.2."""
+    features = normalisation(convolution(features, f"{name}.0", channels, **options), f"{name}.1")
+    return rounded(relu(features), f"{name}.2.Relu")
 
 
 def doubled(features: Tensor, name: str, channels: int, *, bias: bool = False) -> Tensor:
     """Transposed convolution that doubles both sides."""
     return keras.layers.Conv2DTranspose(channels, 2, strides=2, use_bias=bias, name=name)(features)
+
+
+def rounded(features: Tensor, name: str) -> Tensor:
+    """Rounded as the int8 form of the model rounds what operation `name` gives, where its weights say so."""
+    return Rounding(name=name)(features)
+
+
+class Rounding(tf.keras.layers.Layer):  # type: ignore[misc]
+    """To one of 256 steps, `zero_point` of them below zero. Weights of a step of zero, as at first: not rounded."""
+
+    def build(self, input_shape: Any) -> None:
+        self.step = self.add_weight("step", (), initializer="zeros", trainable=False)
+        self.zero_point = self.add_weight("zero_point", (), initializer="zeros", trainable=False)
+        super().build(input_shape)
+
+    def call(self, features: Tensor) -> Tensor:
+        # Known when a graph is made, so that a model in full precision has no trace of it.
+        with tf.init_scope():
+            step, zero_point = float(self.step.numpy()), float(self.zero_point.numpy())
+        if not step:
+            return tf.identity(features)
+        return step * tf.clip_by_value(tf.round(features / step), -zero_point, _STEPS_MAX - zero_point)
 
 
 def enlarged(features: Tensor, factor: int) -> Tensor:

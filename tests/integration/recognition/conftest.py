@@ -10,7 +10,7 @@ import pytest
 
 from services.recognition.engine import Engine, create_engine
 from services.recognition.networks import Networks
-from services.recognition.weights import find_weights
+from services.recognition.weights import Weights, find_weights
 from tests.support.coverage import Coverage
 
 THREADS = 2
@@ -31,11 +31,22 @@ def tensorflow(coverage: Coverage) -> None:
 
 
 @pytest.fixture(scope="session")
-def tensorflow_networks(tensorflow: None) -> Networks:  # noqa: ARG001
+def full_precision(tensorflow: None, tmp_path_factory: pytest.TempPathFactory) -> Weights:  # noqa: ARG001
+    """The shipped ONNX files in full precision, converted."""
     from services.recognition.tensorflow_engine.model_files import SUFFIX
+    from training.tensorflow_weights import write_detector, write_recogniser
+
+    exported, folder = find_weights(suffixes=(".onnx",)), tmp_path_factory.mktemp("converted")
+    write_detector(exported.detection, folder / f"db_dense{SUFFIX}")
+    write_recogniser(exported.recognition, folder / f"crnn_dense{SUFFIX}")
+    return find_weights(folder, (SUFFIX,))
+
+
+@pytest.fixture(scope="session")
+def tensorflow_networks(full_precision: Weights) -> Networks:
     from services.recognition.tensorflow_engine.networks import TensorFlowNetworks
 
-    return TensorFlowNetworks(find_weights(suffixes=(SUFFIX,)), THREADS)
+    return TensorFlowNetworks(full_precision, THREADS)
 
 
 @pytest.fixture(scope="session")

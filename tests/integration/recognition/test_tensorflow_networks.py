@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from services.recognition.networks import Networks
-from services.recognition.weights import find_weights
+from services.recognition.weights import Weights, find_weights
+from tests.integration.recognition.conftest import THREADS
 from tests.integration.recognition.pages import varied_pages
 
 _LOGITS_DIFFER_MAX = 1e-4
@@ -60,14 +61,14 @@ def test_both_recognisers_have_the_same_characters(tensorflow_networks: Networks
     assert tensorflow_networks.vocabulary == onnx_networks.vocabulary
 
 
-@pytest.mark.usefixtures("tensorflow")
-def test_our_graphs_compute_what_doctrs_own_call_computes(tensorflow_networks: Networks) -> None:
+def test_our_graphs_compute_what_doctrs_own_call_computes(
+    full_precision: Weights, tensorflow_networks: Networks
+) -> None:
     from services.recognition.tensorflow_engine import networks as tensorflow_side
     from services.recognition.tensorflow_engine.environment import CRNN, DBNet
-    from services.recognition.tensorflow_engine.model_files import SUFFIX, load_detector, load_recogniser
+    from services.recognition.tensorflow_engine.model_files import load_detector, load_recogniser
 
-    weights = find_weights(suffixes=(SUFFIX,))
-    detector, recogniser = load_detector(weights.detection), load_recogniser(weights.recognition)
+    detector, recogniser = load_detector(full_precision.detection), load_recogniser(full_precision.recognition)
     assert isinstance(detector, DBNet)
     assert isinstance(recogniser, CRNN)
 
@@ -81,13 +82,39 @@ def test_our_graphs_compute_what_doctrs_own_call_computes(tensorflow_networks: N
     assert np.abs(called - tensorflow_networks.character_logits(crops)).max() <= _LOGITS_DIFFER_MAX
 
 
+@pytest.fixture(scope="module")
+def shipped(tensorflow: None) -> tuple[Networks, Networks]:  # noqa: ARG001
+    """Both engines' networks as they ship, in int8: TensorFlow's and ONNX Runtime's."""
+    from services.recognition.onnx_engine import OnnxNetworks
+    from services.recognition.tensorflow_engine.model_files import SUFFIX
+    from services.recognition.tensorflow_engine.networks import TensorFlowNetworks
+
+    weights = find_weights()
+    assert weights.recognition.name.endswith(".int8.onnx")
+    theirs = TensorFlowNetworks(find_weights(suffixes=(SUFFIX,)), THREADS)
+    return theirs, OnnxNetworks(weights.detection, weights.recognition, THREADS)
+
+
+def test_int8_rounds_alike_on_both(shipped: tuple[Networks, Networks], onnx_networks: Networks) -> None:
+    """A sum that lies between two steps may go either way, so not each logit is the same; without rounding few are."""
+    page = _page()
+    crops = np.stack([page[y : y + 32, :160] for y in range(300, 620, 16)])
+    for network in ("text_logits", "character_logits"):
+        inputs = page if network == "text_logits" else crops
+        theirs, ours, unrounded = (getattr(each, network)(inputs) for each in (*shipped, onnx_networks))
+        rounding = np.abs(ours - unrounded).mean()
+
+        assert rounding > 0.01
+        assert np.abs(theirs - ours).mean() < 0.2 * rounding, network
+
+
 @pytest.mark.usefixtures("tensorflow")
 def test_the_shipped_files_hold_the_same_weights(tmp_path: Path) -> None:
     from services.recognition.tensorflow_engine.model_files import SUFFIX, read_vocabulary
     from training.onnx_state import read_vocabulary as read_onnx_vocabulary
     from training.tensorflow_weights import write_detector, write_recogniser
 
-    onnx_files, shipped = find_weights(suffixes=(".onnx",)), find_weights(suffixes=(SUFFIX,))
+    onnx_files, shipped = find_weights(), find_weights(suffixes=(SUFFIX,))
     write_detector(onnx_files.detection, tmp_path / f"db_dense{SUFFIX}")
     write_recogniser(onnx_files.recognition, tmp_path / f"crnn_dense{SUFFIX}")
     converted = find_weights(tmp_path, (SUFFIX,))
