@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,25 +84,32 @@ def test_our_graphs_compute_what_doctrs_own_call_computes(
 
 
 @pytest.fixture(scope="module")
-def shipped(tensorflow: None) -> tuple[Networks, Networks]:  # noqa: ARG001
-    """Both engines' networks as they ship, in int8: TensorFlow's and ONNX Runtime's."""
-    from services.recognition.onnx_engine import OnnxNetworks
+def int8_networks(tensorflow: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Networks, Networks]:  # noqa: ARG001
+    """TensorFlow's and ONNX Runtime's networks in int8: the shipped recogniser, a detector made for the test."""
+    from services.recognition.onnx_engine import _DETECTION_TABLES, OnnxNetworks
+    from services.recognition.onnx_engine import _normalised as onnx_normalised
     from services.recognition.tensorflow_engine.model_files import SUFFIX
     from services.recognition.tensorflow_engine.networks import TensorFlowNetworks
+    from training.int8 import write_int8
+    from training.tensorflow_weights import write_detector, write_recogniser
 
-    weights = find_weights()
-    assert weights.recognition.name.endswith(".int8.onnx")
-    theirs = TensorFlowNetworks(find_weights(suffixes=(SUFFIX,)), THREADS)
-    return theirs, OnnxNetworks(weights.detection, weights.recognition, THREADS)
+    folder, recogniser = tmp_path_factory.mktemp("int8"), find_weights().recognition
+    assert recogniser.name.endswith(".int8.onnx")
+    exported = Path(shutil.copy(find_weights(suffixes=(".onnx",)).detection, folder / "db_dense.onnx"))
+    detector = write_int8(exported, iter([onnx_normalised(_page()[None], _DETECTION_TABLES)]))
+    write_detector(detector, folder / f"db_dense{SUFFIX}")
+    write_recogniser(recogniser, folder / f"crnn_dense{SUFFIX}")
+    theirs = TensorFlowNetworks(find_weights(folder, (SUFFIX,)), THREADS)
+    return theirs, OnnxNetworks(detector, recogniser, THREADS)
 
 
-def test_int8_rounds_alike_on_both(shipped: tuple[Networks, Networks], onnx_networks: Networks) -> None:
+def test_int8_rounds_alike_on_both(int8_networks: tuple[Networks, Networks], onnx_networks: Networks) -> None:
     """A sum that lies between two steps may go either way, so not each logit is the same; without rounding few are."""
     page = _page()
     crops = np.stack([page[y : y + 32, :160] for y in range(300, 620, 16)])
     for network in ("text_logits", "character_logits"):
         inputs = page if network == "text_logits" else crops
-        theirs, ours, unrounded = (getattr(each, network)(inputs) for each in (*shipped, onnx_networks))
+        theirs, ours, unrounded = (getattr(each, network)(inputs) for each in (*int8_networks, onnx_networks))
         rounding = np.abs(ours - unrounded).mean()
 
         assert rounding > 0.01
