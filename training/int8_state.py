@@ -70,9 +70,7 @@ def _convolution(
     }
 
 
-def _array(
-    name: str, arrays: dict[str, NDArray[Any]], producers: dict[str, onnx.NodeProto]
-) -> tuple[str, Weights]:
+def _array(name: str, arrays: dict[str, NDArray[Any]], producers: dict[str, onnx.NodeProto]) -> tuple[str, Weights]:
     """Return an input's name in full precision, and its values: those of an int8 array times its scale."""
     if name in arrays:
         return name, arrays[name].astype(np.float32)
