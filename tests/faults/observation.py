@@ -27,6 +27,7 @@ from services.runtime.kafka import consumer_config, create_consumer, topic_name
 from tests.faults.checker import Debit, Observed, Result
 from tests.faults.history import Upload
 from tests.faults.installation import Installation
+from tests.support.unread import unread_records
 
 
 @dataclass
@@ -84,7 +85,11 @@ def observe(where: Installation, downstream: Downstream, keys: Mapping[str, str]
     observed.usage_ids = [usage.usage_id for usage in list(downstream.usage)]
     _read_ledger(where, observed)
     observed.told_balances = [_told(each.port, keys) for each in where.replicas.of("api")]
-    observed.unread = {groups.EXTRACTOR: _unread(where)}
+    observed.unread = {
+        groups.EXTRACTOR: unread_records(
+            where.kafka_settings, groups.EXTRACTOR, (topic for topic in TOPICS if topic.is_lane)
+        )
+    }
     observed.audit_findings = [f"{finding.subject}: {finding.detail}" for finding in audit(where.engine).findings]
     return observed
 
@@ -116,23 +121,3 @@ def _told(port: int, keys: Mapping[str, str]) -> dict[str, int]:
         with urllib.request.urlopen(request, timeout=10) as answer:
             told[user_id] = int(json.loads(answer.read())["balance"])
     return told
-
-
-def _unread(where: Installation) -> int:
-    """Records of the lanes that the extractors have not finished."""
-    config = consumer_config(where.kafka_settings, group=groups.EXTRACTOR, offset_reset="error")
-    consumer = create_consumer(config)
-    try:
-        asked = [
-            TopicPartition(topic_name(where.kafka_settings, topic), number)
-            for topic in TOPICS
-            if topic.is_lane
-            for number in range(where.kafka_settings.partitions)
-        ]
-        unread = 0
-        for committed in consumer.committed(asked, timeout=10):
-            _, high = consumer.get_watermark_offsets(committed, timeout=10)
-            unread += high - max(0, committed.offset)
-        return unread
-    finally:
-        consumer.close()

@@ -24,7 +24,7 @@ SERVICES = load_compose(
 # Twelve processes start one after the other, on a machine that may have two cores and other work.
 pytestmark = pytest.mark.timeout(600)
 
-WORKERS = ["intake", "extractor", "ledger", "api"]
+WORKERS = ["intake", "extractor", "ledger", "webhooks", "api"]
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,8 @@ def test_the_child_gets_no_credentials(monkeypatch: pytest.MonkeyPatch, spool: P
     folder = spool / "modules" / "services" / "searchable_pdf"
     folder.mkdir(parents=True)
     seen = spool / "environment"
+    # A package without its file would give way to the real one where this project is installed.
+    (folder.parent / "__init__.py").touch()
     (folder / "__init__.py").touch()
     (folder / "__main__.py").write_text(f"import os; open({str(seen)!r}, 'w').write('\\n'.join(os.environ))")
     monkeypatch.setattr("services.api.searchable_pdf._ROOT", spool / "modules")
