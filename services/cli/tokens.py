@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from services.ledger.audit import Audit
+    from services.cli.audit_report import Compared
     from services.ledger.repair import Repair
 
 app = typer.Typer(no_args_is_help=True, help="Tokens: grant, balance, history, audit.")
@@ -104,32 +104,52 @@ def audit(
     repair: Annotated[
         bool, typer.Option(help="First post again, from ledger.entries, the grants that a restored database lacks.")
     ] = False,
+    documents: Annotated[
+        bool, typer.Option(help="Compare with the documents in the results bucket; needs the store and the broker.")
+    ] = True,
+    since: Annotated[
+        datetime | None, typer.Option(help="Look for the documents of entries posted from this moment (UTC) on.")
+    ] = None,
+    grace_seconds: Annotated[
+        float, typer.Option(min=0, help="The usage of a younger document may still be under way.")
+    ] = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Check every invariant of the ledger, and name each row that breaks one. Status 1 if any does."""
+    """Check every invariant of the ledger, and name what breaks one.
+
+    Status 1 if anything does, 3 if something could not be judged: the store or the broker is away, or the ledger is
+    behind.
+    """
+    from services.cli.audit_report import Compared, Report
     from services.ledger.audit import audit as run
 
     with _ledger() as engine:
         repaired = _repair(engine) if repair else None
-        result = run(engine)
-    refused = repaired.refused if repaired else []
+        compared = _compare(engine, since, grace_seconds) if documents else Compared.left_out()
+        report = Report(run(engine), compared, repaired)
     if as_json:
-        fields: dict[str, object] = {
-            "ok": not (result.findings or refused),
-            "entries": result.entries,
-            "accounts": result.accounts,
-            "debits": result.debits,
-            "credits": result.credits,
-            "conflicts": result.conflicts,
-            "findings": [{"subject": each.subject, "detail": each.detail} for each in result.findings],
-        }
-        if repaired:
-            fields["repair"] = {"granted": repaired.granted, "tokens": repaired.tokens, "refused": refused}
-        _print_json(fields)
+        _print_json(report.fields())
     else:
-        _print_audit(result, repaired)
-    if result.findings or refused:
-        raise typer.Exit(1)
+        for line in report.lines():
+            print(line)
+    if report.status:
+        raise typer.Exit(report.status)
+
+
+def _compare(engine: "Engine", since: datetime | None, grace_seconds: float) -> "Compared":
+    from services.cli.audit_report import Compared
+    from services.ledger.document_audit_wiring import run_document_audit
+    from services.runtime.errors import TransientError
+    from services.runtime.settings import KafkaSettings, ObjectStoreSettings
+
+    moment = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+    settings = ObjectStoreSettings()
+    try:
+        return Compared(
+            run_document_audit(engine, KafkaSettings(), settings, since=moment, grace_seconds=grace_seconds), None
+        )
+    except TransientError as error:
+        return Compared(None, str(error))
 
 
 def _repair(engine: "Engine") -> "Repair":
@@ -137,19 +157,6 @@ def _repair(engine: "Engine") -> "Repair":
     from services.runtime.settings import KafkaSettings
 
     return repair_grants(engine, published_entries(KafkaSettings()))
-
-
-def _print_audit(result: "Audit", repaired: "Repair | None") -> None:
-    if repaired:
-        print(f"posted again: {repaired.granted} grants of {repaired.tokens} tokens")
-        for refused in repaired.refused:
-            print(f"NOT posted again: {refused}")
-    print(f"{result.entries} entries on {result.accounts} accounts; debits {result.debits}, credits {result.credits}")
-    if result.conflicts:
-        print(f"{result.conflicts} usage events came with the id of another; see the table usage_conflicts")
-    for finding in result.findings:
-        print(f"WRONG: {finding.subject}: {finding.detail}")
-    print(f"{len(result.findings)} findings" if result.findings else "every invariant holds")
 
 
 @contextmanager

@@ -2,32 +2,25 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Engine, case, func, select
+from sqlalchemy import Connection, Engine, case, exists, func, select
 
 from schemas.base import format_time
+from services.ledger.findings import Findings
 from services.ledger.hashing import GENESIS, Line, entry_hash, text_hash
-from services.ledger.posting import ISSUED, entry_id, user_account, user_of
+from services.ledger.posting import ISSUED, USER_PREFIX, entry_id, user_account
 from services.ledger.tables import accounts, entries, entry_lines, usage_conflicts
 from services.runtime.database import snapshot
 
 _FETCH_ROWS = 2_000
 
 
-@dataclass(frozen=True, order=True)
-class Finding:
-    """A row that breaks an invariant: which row, and what is wrong with it."""
-
-    subject: str
-    detail: str
-
-
 @dataclass
-class Audit:
+class Audit(Findings):
     """What an audit saw. `debits` and `credits` are sums of tokens; `conflicts` are for a person to look at."""
 
     entries: int = 0
@@ -35,11 +28,10 @@ class Audit:
     debits: int = 0
     credits: int = 0
     conflicts: int = 0
-    findings: list[Finding] = field(default_factory=list)
 
-    def add(self, subject: str, detail: str) -> None:
-        """Notes one finding."""
-        self.findings.append(Finding(subject, detail))
+
+Head = tuple[int, str]
+"""Number and hash of an account's newest entry, as the account says."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +49,8 @@ class _Stored:
     previous_hash: str
     entry_hash: str
     posted_at: datetime
+    head: Head | None
+    """Of its user's account; None if there is no such account."""
     lines: Sequence[Line]
 
 
@@ -76,10 +70,9 @@ def audit(engine: Engine) -> Audit:
     with snapshot(engine) as connection:
         _check_sums(connection, result)
         _check_balances(connection, result)
-        heads = _heads(connection)
         for user_id, chain in groupby(_stored_entries(connection), key=lambda entry: entry.user_id):
-            _check_chain(user_id, chain, heads.pop(user_account(user_id), None), result)
-        for account in (name for name, head in heads.items() if head != (0, GENESIS)):
+            _check_chain(user_id, chain, result)
+        for account in _without_entries(connection):
             result.add(f"account {account}", "has no entries, but says that it has some")
         _check_results(connection, result)
         result.conflicts = connection.scalar(select(func.count()).select_from(usage_conflicts)) or 0
@@ -115,16 +108,30 @@ def _check_balances(connection: Connection, result: Audit) -> None:
             result.add(f"account {account}", f"its balance is {balance}, its lines sum to {lines_total}")
 
 
-def _heads(connection: Connection) -> dict[str, tuple[int, str]]:
-    found = connection.execute(select(accounts.c.id, accounts.c.sequence, accounts.c.last_hash))
-    return {row.id: (row.sequence, row.last_hash) for row in found if user_of(row.id) is not None}
+def _without_entries(connection: Connection) -> Iterator[str]:
+    """Accounts of users that say they have entries, of which there is none."""
+    of_the_user = entries.c.user_id == func.substr(accounts.c.id, len(USER_PREFIX) + 1)
+    statement = (
+        select(accounts.c.id)
+        .where(accounts.c.id.startswith(USER_PREFIX, autoescape=True))
+        .where((accounts.c.sequence != 0) | (accounts.c.last_hash != GENESIS))
+        .where(~exists().where(of_the_user))
+    )
+    yield from connection.scalars(statement)
 
 
 def _stored_entries(connection: Connection) -> Iterator[_Stored]:
     """Every entry with its lines, user by user in the order of their sequence."""
     statement = (
-        select(entries, entry_lines.c.account_id, entry_lines.c.amount)
+        select(
+            entries,
+            entry_lines.c.account_id,
+            entry_lines.c.amount,
+            accounts.c.sequence.label("head_sequence"),
+            accounts.c.last_hash.label("head_hash"),
+        )
         .outerjoin(entry_lines, entry_lines.c.entry_id == entries.c.id)
+        .outerjoin(accounts, accounts.c.id == USER_PREFIX + entries.c.user_id)
         .order_by(entries.c.user_id, entries.c.sequence, entries.c.id)
         .execution_options(yield_per=_FETCH_ROWS)
     )
@@ -132,10 +139,12 @@ def _stored_entries(connection: Connection) -> Iterator[_Stored]:
         rows = list(group)
         fields = {column.name: getattr(rows[0], column.name) for column in entries.c}
         lines = [(row.account_id, row.amount) for row in rows if row.account_id is not None]
-        yield _Stored(**fields, lines=lines)
+        head = None if rows[0].head_sequence is None else (rows[0].head_sequence, rows[0].head_hash)
+        yield _Stored(**fields, head=head, lines=lines)
 
 
-def _check_chain(user_id: str, chain: Iterator[_Stored], head: tuple[int, str] | None, result: Audit) -> None:
+def _check_chain(user_id: str, chain: Iterator[_Stored], result: Audit) -> None:
+    head: Head | None = None
     sequence, previous_hash = 0, GENESIS
     for entry in chain:
         result.entries += 1
@@ -145,6 +154,7 @@ def _check_chain(user_id: str, chain: Iterator[_Stored], head: tuple[int, str] |
         elif entry.previous_hash != previous_hash:
             result.add(subject, "it does not carry the hash of the entry before it")
         _check_entry(entry, subject, result)
+        head = entry.head
         sequence, previous_hash = entry.sequence, entry.entry_hash
     if head != (sequence, previous_hash):
         account = f"account {user_account(user_id)}"

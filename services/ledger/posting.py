@@ -14,19 +14,19 @@ ISSUED = "issued"
 """The account that grants come from: its balance is what was ever granted, negated."""
 
 _ENTRY_NAMESPACE = uuid.UUID("3b0b6f2e-93f4-5d55-a3a4-2f0a9d1c7e10")
-_USER_PREFIX = "user:"
+USER_PREFIX = "user:"
 
 Kind = Literal["usage", "grant"]
 
 
 def user_account(user_id: str) -> str:
     """The account of a user."""
-    return _USER_PREFIX + user_id
+    return USER_PREFIX + user_id
 
 
 def user_of(account_id: str) -> str | None:
     """The user whose account this is; None for an account of ours."""
-    return account_id.removeprefix(_USER_PREFIX) if account_id.startswith(_USER_PREFIX) else None
+    return account_id.removeprefix(USER_PREFIX) if account_id.startswith(USER_PREFIX) else None
 
 
 def revenue_account(partition: int) -> str:

@@ -1,73 +1,31 @@
 """Finds documents whose author died for good, and asks for them to be published by another record.
 
-A document without an entry is no proof by itself: its author may be about to publish it. It is one when, in this
-order, (1) it is older than a grace time and its usage id is not in the ledger; (2) its author's record will never
-be worked on any more; (3) the ledger has read `ocr.usage` to an end that lies after (2), and the usage id is still
-not there. Then a request goes out that may take the document over from that very author, and from no other.
+`services.ledger.orphans` finds documents without an entry whose author is done with. Only once the ledger has read
+`ocr.usage` to an end that lies after that, and the usage id is still not there, a request goes out that may take the
+document over from that very author, and from no other.
 """
 
 import logging
-import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
 from schemas.document import Document
 from schemas.events import Author, OcrRequest, Origin
 from services.ledger.lane_offsets import Place
-from services.ledger.unposted import suspects, unposted
-from services.runtime.documents import StoredDocument
-from services.runtime.errors import Halt
+from services.ledger.orphans import SKEW, GoOn, Lanes, Listing, Orphan, Orphans, ReadDocument
+from services.ledger.unposted import unposted
 from services.runtime.metrics import TAKEOVERS
-from services.runtime.object_store import StoredObject
 
 _log = logging.getLogger(__name__)
 
-PAGE_DOCUMENTS = 1_000
-SKEW = timedelta(seconds=2)
-"""How far the clocks of two replicas may lie apart."""
 _POLL_SECONDS = 0.2
-_KEY = re.compile(r"ocr/(?P<user_id>[^/]+)/(?P<result_id>[^/]+)\.json")
-
-GoOn = Callable[[], None]
-"""Called at every step and while waiting; raises `CalledOff` when this replica is to stop sweeping."""
 
 
 class CalledOff(Exception):
     """Another replica sweeps now, or the process ends."""
-
-
-class Listing(Protocol):
-    """Every document as the store lists it."""
-
-    def __call__(self) -> Iterator[StoredObject]:
-        """In the order of their keys. Raises StoreUnavailable while iterating."""
-
-
-class ReadDocument(Protocol):
-    """Reads one document."""
-
-    def __call__(self, user_id: str, result_id: str) -> StoredDocument | None:
-        """None if there is none. Raises StoreUnavailable, and Halt for what is no document."""
-
-
-class Lanes(Protocol):
-    """Knows which requests are done with."""
-
-    def done(self, places: list[Place]) -> set[Place]:
-        """Those whose record will never be worked on any more. Raises BrokerUnavailable."""
-
-
-@dataclass(frozen=True)
-class Orphan:
-    """A document without an entry, whose author is done with; and when that was seen."""
-
-    document: Document
-    seen_at: datetime
 
 
 class Sweep:
@@ -89,12 +47,10 @@ class Sweep:
     ) -> None:
         """`request` produces a takeover and returns its place; `posted_until` is that of all usage."""
         self._engine = engine
-        self._listing = listing
-        self._read_document = read_document
         self._lanes = lanes
+        self._orphans = Orphans(engine, listing, read_document, lanes, grace_seconds=grace_seconds, now=now)
         self._posted_until = posted_until
         self._request = request
-        self._grace = timedelta(seconds=grace_seconds)
         self._interval_seconds = 1.0 / takeovers_per_second_max
         self._now = now
         self._sleep = sleep
@@ -110,8 +66,8 @@ class Sweep:
         """
         seen: dict[tuple[str, Author], Place] = {}
         count = 0
-        for page in self._pages(go_on):
-            orphans = self._orphans(page, go_on)
+        for page in self._orphans.pages(go_on):
+            orphans = page.orphans
             for key in ((orphan.document.result_id, orphan.document.author) for orphan in orphans):
                 if key in self._requested:
                     seen[key] = self._requested[key]
@@ -120,45 +76,6 @@ class Sweep:
                 count += self._take_over(wanted, seen, go_on)
         self._requested = seen
         return count
-
-    def _pages(self, go_on: GoOn) -> Iterator[list[tuple[str, str, StoredObject]]]:
-        """User, result and listing of documents past the grace time, a page at a time."""
-        page: list[tuple[str, str, StoredObject]] = []
-        youngest = self._now() - self._grace
-        for found in self._listing():
-            match = _KEY.fullmatch(found.key)
-            if match is None or found.modified_at > youngest:
-                continue
-            page.append((match["user_id"], match["result_id"], found))
-            if len(page) == PAGE_DOCUMENTS:
-                go_on()
-                yield page
-                page = []
-        if page:
-            yield page
-
-    def _orphans(self, page: list[tuple[str, str, StoredObject]], go_on: GoOn) -> list[Orphan]:
-        """Steps 1 and 2."""
-        suspected = set(suspects(self._engine, [(result_id, found) for _, result_id, found in page]))
-        documents = []
-        for user_id, result_id, _ in page:
-            if result_id in suspected:
-                go_on()
-                documents += self._read(user_id, result_id)
-        missing = unposted(self._engine, {document.usage.usage_id for document in documents})
-        without = [document for document in documents if document.usage.usage_id in missing]
-        done = self._lanes.done([_place(document.author) for document in without])
-        seen_at = self._now()
-        return [Orphan(document, seen_at) for document in without if _place(document.author) in done]
-
-    def _read(self, user_id: str, result_id: str) -> list[Document]:
-        try:
-            found = self._read_document(user_id, result_id)
-        except Halt as error:
-            # The extractor halts on it when it is asked for; the sweep has others to look after.
-            _log.error("passed over: %s", error)
-            return []
-        return [found.document] if found is not None else []
 
     def _without_pending(self, orphans: list[Orphan]) -> list[Orphan]:
         """Less those whose takeover is requested and still under way."""
@@ -172,7 +89,7 @@ class Sweep:
         return [orphan for orphan in orphans if orphan.document.result_id not in under_way]
 
     def _take_over(self, orphans: list[Orphan], seen: dict[tuple[str, Author], Place], go_on: GoOn) -> int:
-        """Step 3, then the requests."""
+        """Waits for what proves them orphans, then the requests."""
         self._wait_until_posted(max(orphan.seen_at for orphan in orphans), go_on)
         missing = unposted(self._engine, {orphan.document.usage.usage_id for orphan in orphans})
         count = 0
@@ -208,7 +125,3 @@ def takeover(document: Document, now: datetime) -> OcrRequest:
         requested_at=now,
         takeover_of=document.author,
     )
-
-
-def _place(author: Author) -> Place:
-    return Place(author.topic, author.partition, author.offset)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, delete, select, text, update
+from sqlalchemy import Engine, delete, select, update
 
 from services.ledger.audit import audit
 from services.ledger.book import Batch, post_batch
@@ -12,6 +12,7 @@ from services.ledger.offsets import Span
 from services.ledger.posting import debit, entry_id
 from services.ledger.tables import accounts, entries, entry_lines
 from services.runtime.database import transaction
+from tests.integration.ledger.tampering import without_triggers
 from tests.support.usage import NOON, usage
 
 _R2 = f"entry {entry_id('usage', 'r2')}"
@@ -25,14 +26,7 @@ def posted(engine: Engine) -> Engine:
     grant(engine, "alice", 1_000, "k1", now=NOON)
     events = [usage("r1"), usage("r2", tokens=70), usage("r3"), usage("b1", "bob", 5)]
     post_batch(engine, Batch({0: Span(None, 4)}, [debit(event, 0, at) for at, event in enumerate(events)]), NOON)
-    with transaction(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("ALTER TABLE entries DISABLE TRIGGER USER"))
-            connection.execute(text("ALTER TABLE entry_lines DISABLE TRIGGER USER"))
-        else:
-            for table in ("entries", "entry_lines"):
-                for change in ("update", "delete"):
-                    connection.execute(text(f"DROP TRIGGER {table}_no_{change}"))
+    without_triggers(engine)
     return engine
 
 
