@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 from sqlalchemy import Engine, insert
 
-from schemas.topics import REQUESTS, RESULTS, UPLOADS
+from schemas.topics import REQUESTS, RESULTS, TOPICS, UPLOADS
 from services.api.result_figures import count_results
 from services.api.results import ResultStatus
 from services.api.tables import RESULTS as RESULT_ROWS
@@ -19,7 +20,7 @@ from services.api.topic_lag import BrokerWatch, TopicLag
 from services.runtime import groups
 from services.runtime.database import create_database, transaction
 from services.runtime.errors import BrokerUnavailable
-from services.runtime.kafka import consumer_config, create_producer, dead_letters_name, topic_name
+from services.runtime.kafka import common_config, consumer_config, create_producer, dead_letters_name, topic_name
 from services.runtime.migrations import migrate_engine
 from services.runtime.provisioning import provision_topics
 from services.runtime.settings import DatabaseSettings, KafkaSettings
@@ -47,7 +48,21 @@ def settings(kafka: KafkaPart, topic_prefix: str) -> KafkaSettings:
         embedded=kafka.kind == "embedded",
     )
     provision_topics(made)
+    wait_for(lambda: _answers(made), "the broker answers for every partition that it has just made", 60)
     return made
+
+
+def _answers(settings: KafkaSettings) -> bool:
+    """Whether the broker leads every partition: it knows a topic a moment before it does (NOT_LEADER until then)."""
+    names = {topic_name(settings, each) for each in TOPICS} | {dead_letters_name(settings, each) for each in TOPICS}
+    known = AdminClient(common_config(settings)).list_topics(timeout=30).topics
+    if not all(name in known and known[name].partitions for name in names):
+        return False
+    try:
+        BrokerWatch(settings).figures({})
+    except BrokerUnavailable:
+        return False
+    return True
 
 
 def add(engine: Engine, status: ResultStatus, minutes_ago: float, code: str | None = None) -> None:

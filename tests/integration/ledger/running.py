@@ -109,6 +109,12 @@ class Wire:
         finally:
             consumer.close()
 
+    def ends(self, topic: Topic) -> dict[int, int]:
+        """Where each partition of a topic ends now; partitions without a record are left out."""
+        found = Ends(AdminClient(common_config(self.kafka)), topic_name(self.kafka, topic))
+        highs = found.highs(range(found.partition_count()))
+        return {number: high for number, high in highs.items() if high}
+
     def balances(self) -> dict[str, int]:
         """The balance of the highest version of every user, as a reader sees it."""
         latest: dict[str, BalanceChanged] = {}
