@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 
+from services.recognition.language import LANGUAGE_UNDETERMINED, detect
 from services.recognition.pages import Page
 
 PAGE_SEPARATOR = "\f"
-LANGUAGE_UNDETERMINED = "und"
 
 # Below this many letters langdetect guesses: "Total 12.00" would be Tagalog or Portuguese.
 _LETTERS_MIN = 12
@@ -39,24 +38,5 @@ def detect_language(text: str) -> str:
         return LANGUAGE_UNDETERMINED
     if sum(letter.isupper() for letter in letters) > len(letters) / 2:
         sample = sample.lower()  # langdetect passes over words in capitals, of which a receipt is made
-    code = _detect(sample)
+    code = detect(sample)
     return _ISO_639_1.get(code, code)
-
-
-def _detect(sample: str) -> str:
-    from langdetect import detect
-    from langdetect.lang_detect_exception import LangDetectException
-
-    _seed_langdetect()
-    try:
-        return str(detect(sample))
-    except LangDetectException:  # no letters that any of its profiles knows
-        return LANGUAGE_UNDETERMINED
-
-
-@cache
-def _seed_langdetect() -> None:
-    """langdetect samples n-grams at random: without a seed one text can get two languages."""
-    from langdetect import DetectorFactory
-
-    DetectorFactory.seed = 0
