@@ -62,6 +62,10 @@ class Recogniser:
         self._connection: Connection | None = None
         self._task: Task | None = None
         self._ready: Ready | None = None
+        self._known: set[Path] = set()
+        """Files that the child was given and not yet told to close."""
+        self._done_with: set[Path] = set()
+        """Those of them that it is told to close as soon as it is idle."""
         self._deadline = 0.0
         self._checked_at = 0.0
         self._documents = 0
@@ -89,6 +93,7 @@ class Recogniser:
         self._connection = ours
         self._deadline = self._clock() + _START_SECONDS_MAX
         self._documents = self._documents_checked = 0
+        self._known, self._done_with = set(), set()
         CHILD_STARTS.labels(reason=reason).inc()
 
     def waitables(self) -> list[Connection]:
@@ -97,37 +102,39 @@ class Recogniser:
 
     def submit(self, task: Task) -> None:
         """Gives the idle child a task."""
+        self._close_files()
+        self._known.add(task.path)
         self._task = task
         self._deadline = self._clock() + self._bounds.page_seconds_max
-        try:
-            self._sure_connection().send(task)
-        except OSError:
-            _log.warning("the recogniser was gone before its task")  # `collect` sees its end and says so.
+        self._send(task)
 
     def forget(self, path: Path) -> None:
-        """Lets the child close a file; one that is gone has closed it already."""
-        if self._connection is not None and self._ready is not None:
-            try:
-                self._connection.send(Forget(path))
-            except OSError:
-                _log.debug("no recogniser to tell")
+        """Lets the child close a file, at once or when it is idle again.
+
+        A child at work reads nothing: what is sent to it meanwhile fills the pipe, and a parent that waits there for
+        the child, which may wait for the parent to take a long answer, would wait for ever.
+        """
+        if path in self._known:
+            self._done_with.add(path)
+        if self.idle:
+            self._close_files()
 
     def collect(self) -> Answer | Died | None:
         """The answer to the task, or that the child died of it; None while it works.
 
+        An answer that is there counts, however late it is looked for: only then is the child judged.
+
         Raises:
             Halt: the child cannot be started.
         """
-        problem = self._watch()
         connection = self._sure_connection()
-        if problem is None:
-            try:
-                if not connection.poll():
-                    return None
+        try:
+            if connection.poll():
                 return self._received(connection.recv())
-            except (EOFError, OSError):
-                problem = self._exit_reason()
-        return self._died(problem)
+        except (EOFError, OSError):
+            return self._died(self._exit_reason())
+        problem = self._watch()
+        return self._died(problem) if problem is not None else None
 
     def recycle_if_grown(self) -> None:
         """Between documents: replaces a child that read many, or whose memory has grown."""
@@ -147,12 +154,25 @@ class Recogniser:
             self._process.join(5.0)
         self._connection, self._process, self._task = None, None, None
 
+    def _close_files(self) -> None:
+        for path in self._done_with:
+            self._send(Forget(path))
+        self._known -= self._done_with
+        self._done_with.clear()
+
+    def _send(self, message: Task | Forget) -> None:
+        try:
+            self._sure_connection().send(message)
+        except OSError:
+            _log.warning("the recogniser was gone before its task")  # `collect` sees its end and says so.
+
     def _received(self, message: Answer | Ready) -> Answer | None:
         self._deadline, self._failed_starts = 0.0, 0
         if isinstance(message, Ready):
             self._ready = message
             return None
         self._task = None
+        self._close_files()
         if isinstance(message, Judged | Unreadable):
             self._documents += 1
         if isinstance(message, Broken):

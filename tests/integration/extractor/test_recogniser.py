@@ -1,5 +1,6 @@
 """The recognising child, for real: a process that is given pictures that kill it."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from services.runtime.errors import Halt
 from tests.support.scripted_engine import BREAK, CRASH, HANG, ScriptedEngine, picture
 
 Ask = Callable[[Task], object]
+
+_MORE_THAN_A_PIPE_HOLDS = 400
+"""Messages: a socket's buffer of 208 KiB holds some 280 of them, however short they are."""
 
 
 def _bounds(**changes: float) -> ChildBounds:
@@ -95,6 +99,51 @@ def test_a_page_that_takes_too_long_ends_the_child(ask: Ask, tmp_path: Path) -> 
     path = _file(tmp_path, picture(script=HANG))
     ask(Open(path))
     assert ask(ReadPage(path, 0)) == Died("a page took longer than allowed")
+
+
+def test_an_answer_that_is_there_counts_however_late_it_is_looked_for(tmp_path: Path) -> None:
+    recogniser = _started(_bounds(page_seconds_max=1.0))
+    try:
+        recogniser.submit(Open(_file(tmp_path, picture())))
+        (connection,) = recogniser.waitables()
+        assert connection.poll(60), "the child has answered"
+        time.sleep(1.1)  # The parent was held up elsewhere beyond the deadline.
+        assert isinstance(recogniser.collect(), Opened)
+    finally:
+        recogniser.close()
+
+
+def test_files_closed_while_the_child_works_do_not_hold_up_the_parent(tmp_path: Path) -> None:
+    recogniser = _started(_bounds())
+    try:
+        paths = [tmp_path / str(number) for number in range(_MORE_THAN_A_PIPE_HOLDS)]
+        for path in paths:
+            path.write_bytes(picture(script=HANG))
+            recogniser.submit(Open(path))
+            assert isinstance(_wait(recogniser, lambda: False), Opened)
+        recogniser.submit(ReadPage(paths[0], 0))
+        closing = threading.Thread(target=lambda: [recogniser.forget(path) for path in paths], daemon=True)
+        closing.start()
+        closing.join(30)
+        held_up = closing.is_alive()
+    finally:
+        recogniser.close()
+    assert not held_up
+
+
+def test_a_file_closed_while_the_child_works_is_read_anew_when_another_takes_its_path(
+    recogniser: Recogniser, tmp_path: Path
+) -> None:
+    path = _file(tmp_path, picture(words=2))
+    _wait(recogniser, lambda: recogniser.idle)
+    recogniser.submit(Open(path))
+    recogniser.forget(path)
+    assert isinstance(_wait(recogniser, lambda: False), Opened)
+    path.write_bytes(picture(words=1))
+    recogniser.submit(ReadPage(path, 0))
+    page = _wait(recogniser, lambda: False)
+    assert isinstance(page, PageRead)
+    assert page.text == "word1"
 
 
 def test_a_child_that_takes_too_much_memory_is_ended_early(tmp_path: Path) -> None:
