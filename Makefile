@@ -104,11 +104,12 @@ lock: ## Pin all dependencies anew, from pyproject.toml
 	$(COMPILE) --extra test --extra lint --extra heic --extra bench --output-file requirements/dev.txt
 	$(COMPILE) --extra local --constraint requirements/dev.txt --output-file requirements/local.txt
 	for service in $(SERVICES); do \
-		$(COMPILE) --extra $$service --constraint requirements/dev.txt --output-file requirements/$$service.txt; \
+		$(COMPILE) --extra $$service --extra tracing --constraint requirements/dev.txt \
+			--output-file requirements/$$service.txt; \
 	done
 	$(COMPILE) --extra test --extra lint --extra heic --extra bench --extra peers --extra tensorflow \
 		--output-file requirements/all.txt
-	$(COMPILE) --extra extractor --extra tensorflow --output-file requirements/extractor-tensorflow.txt
+	$(COMPILE) --extra extractor --extra tensorflow --extra tracing --output-file requirements/extractor-tensorflow.txt
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches (not ./data)

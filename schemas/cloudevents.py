@@ -27,6 +27,7 @@ E = TypeVar("E", bound=Event)
 _TYPES: Mapping[str, type[Event]] = {event.TYPE: event for event in EVENTS}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _VERSIONED = re.compile(r"(?P<name>.+)\.v(?P<version>[0-9]{1,4})")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Undecodable(ValueError):
@@ -44,6 +45,7 @@ class Attributes:
     time: datetime
     correlation_id: str | None = None
     traceparent: str | None = None
+    """The span that sent it, by W3C Trace Context."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,14 @@ def _attributes(texts: Mapping[str, str]) -> Attributes:
         subject=texts["ce_subject"],
         time=time,
         correlation_id=texts.get("correlation-id"),
-        traceparent=texts.get("traceparent"),
+        traceparent=_traceparent(texts),
     )
+
+
+def _traceparent(texts: Mapping[str, str]) -> str | None:
+    """W3C's trace context; what is none is left out, for no event is lost over its trace."""
+    sent = texts.get("traceparent", "")
+    return sent if _TRACEPARENT.fullmatch(sent) else None
 
 
 def _refuse_unprintable(texts: Mapping[str, str], names: Iterable[str]) -> None:

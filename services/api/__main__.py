@@ -50,6 +50,7 @@ from services.runtime.settings import (
     ObjectStoreSettings,
     ProcessSettings,
 )
+from services.runtime.tracing import configure_tracing
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def main() -> None:
     """Serves until SIGTERM; exit status 1 when a vital part failed for good."""
     settings = ApiSettings()
     configure_logs("api", ProcessSettings())
+    configure_tracing("api")
     waiters = Waiters()
     app = create_app(settings, lambda: open_parts(settings, waiters, lambda problem: server.give_up(problem)))
     config = uvicorn.Config(

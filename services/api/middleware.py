@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.api.errors import ApiError, error_response
 from services.api.rate_limit import rate_limit_headers
 from services.api.request_id import HEADER, choose_request_id, set_request_id
+from services.runtime import tracing
 from services.runtime.logs import log_context
 from services.runtime.metrics import HTTP_REQUESTS
 
@@ -45,10 +46,16 @@ class AroundEveryRequest:
             return
         request_id = choose_request_id(Headers(scope=scope).get(HEADER))
         set_request_id(scope, request_id)  # type: ignore[arg-type]
+        carried = tracing.valid(Headers(scope=scope).get("traceparent"))
         with log_context(request_id=request_id):
-            await self._serve(scope, receive, send, request_id)
+            if scope["path"] in _QUIET_ROUTES or not (tracing.is_on() or carried):
+                await self._serve(scope, receive, send, request_id)
+                return
+            with _server_span(scope, carried) as span, tracing.Current(span.traceparent):
+                status = await self._serve(scope, receive, send, request_id)
+                _describe(span, scope, status)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         started, status = time.perf_counter(), 0
 
         async def send_marked(message: Message) -> None:
@@ -73,6 +80,7 @@ class AroundEveryRequest:
             await answer(scope, receive, send_marked)
         finally:
             self._record(scope, status, time.perf_counter() - started)
+        return status
 
     def _bounded(self, receive: Receive) -> Receive:
         received = 0
@@ -100,6 +108,23 @@ class AroundEveryRequest:
             _log.info(
                 "request", extra={"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
             )
+
+
+def _server_span(scope: Scope, carried: str | None) -> tracing.Span:
+    """The request's span, below the caller's where it sent its context."""
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    attributes: dict[str, tracing.AttributeValue] = {"http.request.method": method}
+    return tracing.span(method, kind=tracing.Kind.SERVER, parent=carried, attributes=attributes)
+
+
+def _describe(span: tracing.Span, scope: Scope, status: int) -> None:
+    """What is known only when it is over; the path itself holds ids, and is not told."""
+    route = getattr(scope.get("route"), "path", "unmatched")
+    span.rename(f"{scope['method'] if scope['method'] in _METHODS else 'other'} {route}")
+    span.set("http.route", route)
+    span.set("http.response.status_code", status)
+    if status >= 500:
+        span.fail(f"status {status}")
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

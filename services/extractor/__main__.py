@@ -37,6 +37,7 @@ from services.runtime.settings import (
     ProcessSettings,
 )
 from services.runtime.shutdown import stop_on_signals
+from services.runtime.tracing import configure_tracing
 from services.runtime.transactions import ProducerLost, TransactionalPublisher
 
 _log = logging.getLogger("services.extractor")
@@ -66,6 +67,7 @@ def main() -> None:
 def run(settings: ExtractorSettings, engine_factory: EngineFactory) -> int:
     """Wires the extractor around an engine, runs it, and returns the exit status."""
     configure_logs("extractor", ProcessSettings())
+    configure_tracing("extractor")
     with spool_directory(settings.spool_dir) as spool:
         return _run(settings, engine_factory, spool)
 

@@ -10,6 +10,7 @@ from schemas.cloudevents import Attributes, Undecodable, decode
 from schemas.events import Author, OcrRequest
 from schemas.identity import InvalidKey, parse_key, result_id
 from services.extractor.lanes import Lane
+from services.extractor.trail import Trail
 
 Partition = tuple[str, int]
 """Topic name on the broker, and partition number."""
@@ -25,9 +26,9 @@ class Job:
     number: int
     lane: Lane
     request: OcrRequest
-    attributes: Attributes
     author: Author
     path: Path
+    trail: Trail
     media_type: str | None = None
     page_units: tuple[int, ...] = ()
     pages: list[dict[str, Any]] = field(default_factory=list)

@@ -28,6 +28,7 @@ from confluent_kafka import KafkaException, Message
 from schemas.cloudevents import Undecodable
 from schemas.document import Document
 from schemas.events import ErrorCode, Failure, Price
+from schemas.topics import REQUESTS, UPLOADS
 from services.extractor import drafting, steps
 from services.extractor.jobs import DEATHS_MAX, Job, Partition, decode_request
 from services.extractor.lane_consumer import LaneConsumer
@@ -39,6 +40,7 @@ from services.extractor.recogniser import Recogniser
 from services.extractor.retrying import Retries
 from services.extractor.settings import ExtractorSettings
 from services.extractor.store_threads import StoreThreads
+from services.extractor.trail import DOWNLOAD, PUBLISH, RECOGNISE, STORE, Trail
 from services.runtime.dead_letters import UndecodableRun
 from services.runtime.errors import TransientError
 from services.runtime.metrics import ABANDONED_RECORDS, DROPPED_REQUESTS, LOOP_TICK, OPEN_RECORDS, RESULTS
@@ -52,6 +54,7 @@ _BUSY_SECONDS = 0.005
 _ARRIVALS_MAX = 32
 _BROKER_PAUSE_SECONDS = 0.2
 _ADMISSION_PAUSE_SECONDS = 1.0
+_LANE_TOPICS = {Lane.WAITING: REQUESTS.name, Lane.UPLOAD: UPLOADS.name}
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ class Worker:
         finally:
             self._consumer.close()
             self._threads.close()
+            for job in self._jobs.values():
+                job.trail.end("abandoned")
 
     def _drain(self) -> None:
         self._reading.draining = True
@@ -181,12 +186,14 @@ class Worker:
             return
         self._undecodable.end()
         number = next(self._numbers)
-        job = Job(number, lane, request, attributes, author, self._facts.spool / str(number))
+        trail = Trail(_LANE_TOPICS[lane], attributes)
+        job = Job(number, lane, request, author, self._facts.spool / str(number), trail)
         try:
             starts = self._consumer.starts.begin(job.partition, author.offset)
         except KafkaException as error:
             _log.warning("a start could not be counted", extra={"reason": str(error)})
             self._consumer.rewind(job.partition, author.offset)
+            trail.end("read again")
             return
         self._jobs[number] = self._open[job.partition] = job
         OPEN_RECORDS.labels(lane=lane).inc()
@@ -209,16 +216,20 @@ class Worker:
                 bytes_max=self._facts.bytes_max,
             )
 
+        job.trail.enter(DOWNLOAD)
         self._step(job, look)
 
     def _step(self, job: Job, step: Callable[[], steps.Outcome]) -> None:
         """Runs a step in a thread, and again later when it meets a passing trouble."""
 
         def guarded() -> steps.Outcome:
-            try:
-                return step()
-            except TransientError as error:
-                raise _StepFailed(error, step) from error
+            with logged:
+                try:
+                    return step()
+                except TransientError as error:
+                    raise _StepFailed(error, step) from error
+
+        logged = job.trail.current()
 
         self._threads.submit(job.number, guarded)
 
@@ -255,11 +266,13 @@ class Worker:
             other.others_passed += 1
         match outcome:
             case steps.Downloaded():
+                job.trail.enter(RECOGNISE)
                 self._reading.ready(job)
             case steps.Publish(document):
                 self._publishable(job, document)
             case steps.Drop():
                 DROPPED_REQUESTS.inc()
+                job.trail.set("ocr.outcome", "dropped")
                 self._finish(job, [])
             case steps.Refuse(failure):
                 self._refuse(job, failure)
@@ -277,7 +290,8 @@ class Worker:
             case GaveUp(job, failure):
                 self._refuse(job, failure)
             case TooLong(job):
-                self._finish(job, self._outgoing.passed_on(job.request, job.attributes))
+                self._leave_with(job, "passed_on")
+                self._finish(job, self._outgoing.passed_on(job.request, job.trail.asked()))
 
     def _conclude(self, job: Job, language: str, words: int) -> None:
         engine = self._recogniser.engine
@@ -302,12 +316,15 @@ class Worker:
             return steps.conclude(self._stores.documents, draft)
 
         self._reading.leave(job)
+        job.trail.set("ocr.pages", len(job.pages))
+        job.trail.enter(STORE)
         self._step(job, conclude)
 
     def _fail(self, job: Job, failure: Failure) -> None:
         url = drafting.file_url(self._facts.file_url_base, job.request.key)
         draft = drafting.failed(job.request, job.author, self._facts.price, failure, url=url, at=self._now())
         self._reading.leave(job)
+        job.trail.enter(STORE)
         self._step(job, lambda: steps.conclude(self._stores.documents, draft))
 
     # 7: publication
@@ -315,11 +332,19 @@ class Worker:
     def _publishable(self, job: Job, document: Document) -> None:
         code = document.error.code.value if document.error else ""
         RESULTS.labels(outcome=document.status.value, code=code, lane=job.lane).inc()
-        self._finish(job, self._outgoing.of_document(document, job.attributes))
+        self._leave_with(job, document.status.value, code)
+        self._finish(job, self._outgoing.of_document(document, job.trail.asked()))
 
     def _refuse(self, job: Job, failure: Failure) -> None:
         RESULTS.labels(outcome="refused", code=failure.code.value, lane=job.lane).inc()
-        self._finish(job, self._outgoing.of_refusal(job.request, failure, job.attributes))
+        self._leave_with(job, "refused", failure.code.value)
+        self._finish(job, self._outgoing.of_refusal(job.request, failure, job.trail.asked()))
+
+    def _leave_with(self, job: Job, outcome: str, code: str = "") -> None:
+        job.trail.set("ocr.outcome", outcome)
+        if code:
+            job.trail.set("ocr.code", code)
+        job.trail.enter(PUBLISH)
 
     def _finish(self, job: Job, records: list[Record]) -> None:
         self._reading.leave(job)
@@ -339,6 +364,7 @@ class Worker:
         self._retries.discard(job.number)
         OPEN_RECORDS.labels(lane=job.lane).dec()
         job.path.unlink(missing_ok=True)
+        job.trail.end()
 
     def _dropped(self, partition: Partition) -> None:
         """The partition is no longer ours: its record is abandoned where it stands."""
@@ -346,6 +372,7 @@ class Worker:
         job = self._open.get(partition)
         if job is not None:
             ABANDONED_RECORDS.inc()
+            job.trail.end("abandoned")
             self._reading.leave(job)
             self._close(job)
 

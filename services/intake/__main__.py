@@ -28,6 +28,7 @@ from services.runtime.object_store import connect
 from services.runtime.producing import EventProducer
 from services.runtime.settings import AdmissionSettings, KafkaSettings, ObjectStoreSettings, ProcessSettings
 from services.runtime.shutdown import stop_on_signals
+from services.runtime.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from services.intake.http_push import HttpPushServer
@@ -179,6 +180,7 @@ def main() -> None:
     """Runs intake until SIGTERM or Ctrl-C."""
     process = ProcessSettings()
     configure_logs("intake", process)
+    configure_tracing("intake")
     stop = stop_on_signals()
     intake = Intake(IntakeSettings(), KafkaSettings(), ObjectStoreSettings(), stop)
     health = HealthServer(process.health_host, process.health_port, intake.live, intake.ready)

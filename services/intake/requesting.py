@@ -1,10 +1,11 @@
 """From keys to acknowledged requests: HEADs in parallel, then records on `ocr.uploads`."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.events import OcrRequest, Origin
 from schemas.identity import ObjectKey
@@ -12,6 +13,7 @@ from schemas.topics import UPLOADS, upload_key
 from services.intake.patience import PAUSE_SECONDS_MAX, GiveUp, sleep_unless
 from services.intake.trouble import Trouble
 from services.intake.worker import request_for
+from services.runtime import tracing
 from services.runtime.backoff import Backoff
 from services.runtime.errors import StoreUnavailable, TransientError
 from services.runtime.metrics import UPLOADS_REQUESTED
@@ -27,10 +29,18 @@ _ATTEMPTS_MAX = 3
 _CONTROL_KEY = "ocr/"
 """No upload's key, so a store that is well says that nothing lies here."""
 _ACKNOWLEDGE_POLL_SECONDS = 0.5
+_SPAN_NAMES = {Origin.NOTIFICATION: "process notification", Origin.RECONCILER: "reconcile upload"}
 
 
 class GaveUp(TransientError):
     """The work was called off before it was done; nothing of it may be acknowledged."""
+
+
+class Found(NamedTuple):
+    """An upload that is there, and the span of what told of it, which begins its trace."""
+
+    request: OcrRequest
+    span: tracing.Span
 
 
 class UploadRequester:
@@ -68,13 +78,26 @@ class UploadRequester:
         Raises:
             GaveUp: `give_up` said so first.
         """
+        found: list[Found] = []
+        try:
+            return self._until_acknowledged(dict(keys), found, origin, give_up)
+        except GaveUp as error:
+            for each in found:
+                each.span.fail(str(error))
+            raise
+        finally:
+            for each in found:
+                each.span.end()
+
+    def _until_acknowledged(
+        self, open_keys: dict[str, ObjectKey], found: list[Found], origin: Origin, give_up: GiveUp
+    ) -> int:
         backoff = Backoff(seconds_max=PAUSE_SECONDS_MAX)
-        open_keys = dict(keys)
-        found: list[OcrRequest] = []
         attempts: dict[str, int] = {}
+        started_ns = time.time_ns()
         while True:
             try:
-                self._look_up(open_keys, found, attempts, origin)
+                self._look_up(open_keys, found, attempts, origin, started_ns)
                 self._produce(found, give_up)
                 self.problem.over()
                 UPLOADS_REQUESTED.labels(origin=origin.value).inc(len(found))
@@ -88,16 +111,32 @@ class UploadRequester:
                 raise GaveUp(reason)
 
     def send(self, request: OcrRequest) -> "Future[Any]":
-        """Queues one request; the future resolves when the broker has acknowledged it.
+        """Queues one request that begins a trace; the future resolves when the broker has acknowledged it.
 
         Raises:
             BrokerUnavailable: the local queue is full.
         """
-        key = upload_key(request.user_id, request.key, self._spread)
-        return self._producer.send(UPLOADS, key, request, subject=request.key, correlation_id=request.result_id)
+        with _span_of(request, None) as span:
+            return self._send(Found(request, span))
+
+    def _send(self, found: Found) -> "Future[Any]":
+        request = found.request
+        return self._producer.send(
+            UPLOADS,
+            upload_key(request.user_id, request.key, self._spread),
+            request,
+            subject=request.key,
+            correlation_id=request.result_id,
+            traceparent=found.span.traceparent,
+        )
 
     def _look_up(
-        self, open_keys: dict[str, ObjectKey], found: list[OcrRequest], attempts: dict[str, int], origin: Origin
+        self,
+        open_keys: dict[str, ObjectKey],
+        found: list[Found],
+        attempts: dict[str, int],
+        origin: Origin,
+        started_ns: int,
     ) -> None:
         """Moves what the store answers from `open_keys` to `found`; raises when some keys stay open."""
         answers = {key: self._pool.submit(self._head, key) for key in open_keys}
@@ -117,7 +156,8 @@ class UploadRequester:
                 continue
             parsed = open_keys.pop(key)
             if stored is not None:
-                found.append(request_for(stored, parsed, self.bucket, origin, self._now()))
+                request = request_for(stored, parsed, self.bucket, origin, self._now())
+                found.append(Found(request, _span_of(request, started_ns)))
         self._judge(failures, open_keys, attempts)
         if open_keys:
             raise next(iter(failures.values()), StoreUnavailable("HEADs were called off"))
@@ -141,8 +181,8 @@ class UploadRequester:
             return False
         return True
 
-    def _produce(self, requests: Iterable[OcrRequest], give_up: GiveUp) -> None:
-        pending: set[Future[Any]] = {self.send(request) for request in requests}
+    def _produce(self, found: Iterable[Found], give_up: GiveUp) -> None:
+        pending: set[Future[Any]] = {self._send(each) for each in found}
         while pending:
             done, pending = wait(pending, timeout=_ACKNOWLEDGE_POLL_SECONDS, return_when=FIRST_EXCEPTION)
             for acknowledged in done:
@@ -151,3 +191,13 @@ class UploadRequester:
                 reason = self.problem.met("the broker has not acknowledged the requests yet")
                 if give_up():
                     raise GaveUp(reason)
+
+
+def _span_of(request: OcrRequest, started_ns: int | None) -> tracing.Span:
+    """Begins the trace of an upload: stores send no context with their notifications."""
+    return tracing.span(
+        _SPAN_NAMES.get(request.origin, "request upload"),
+        kind=tracing.Kind.CONSUMER,
+        attributes={"ocr.result_id": request.result_id, "ocr.origin": request.origin.value},
+        started_ns=started_ns,
+    )

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from schemas.topics import USAGE
 from services.ledger.book import post_batch
 from services.ledger.consumer import UsageConsumer
+from services.ledger.debit_spans import debit_spans
 from services.ledger.ends import Ends
 from services.ledger.gauges import Gauges
 from services.ledger.heartbeat import Heartbeats
@@ -46,6 +47,7 @@ from services.runtime.settings import (
     ProcessSettings,
 )
 from services.runtime.shutdown import stop_on_signals
+from services.runtime.tracing import configure_tracing
 
 _log = logging.getLogger("services.ledger")
 
@@ -130,6 +132,7 @@ def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSetting
         batch_wait_seconds=ledger.batch_wait_seconds,
         on_posted=publisher.wake,
         on_rewound=publisher.renew,
+        spans=debit_spans(),
     )
     sweeper = None
     if ledger.sweep:
@@ -153,6 +156,7 @@ def main() -> None:
     """Runs the ledger with the settings of the environment, until a signal."""
     process = ProcessSettings()
     configure_logs("ledger", process)
+    configure_tracing("ledger")
     engine = create_database(DatabaseSettings())
     ledger = wire(KafkaSettings(), LedgerSettings(), ObjectStoreSettings(), engine)
     readiness = Readiness(engine, ledger.consumer, ledger.worker)

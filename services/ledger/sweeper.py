@@ -8,6 +8,7 @@ from schemas.events import OcrRequest
 from schemas.topics import UPLOADS, upload_key
 from services.ledger.lane_offsets import Place
 from services.ledger.sweep import CalledOff, Sweep
+from services.runtime import tracing
 from services.runtime.backoff import Backoff
 from services.runtime.errors import BrokerUnavailable, TransientError
 from services.runtime.producing import EventProducer
@@ -55,7 +56,16 @@ def requester(producer: EventProducer, spread: int) -> Callable[[OcrRequest], Pl
 
     def request(event: OcrRequest) -> Place:
         key = upload_key(event.user_id, event.key, spread)
-        sent = producer.send(UPLOADS, key, event, subject=event.result_id, correlation_id=event.result_id)
+        # Whose author is gone has no trace that could go on.
+        with tracing.span("take over", attributes={"ocr.result_id": event.result_id}) as span:
+            sent = producer.send(
+                UPLOADS,
+                key,
+                event,
+                subject=event.result_id,
+                correlation_id=event.result_id,
+                traceparent=span.traceparent,
+            )
         try:
             message = sent.result(_ACKNOWLEDGED_SECONDS_MAX)
         except TimeoutError as error:

@@ -11,6 +11,7 @@ from confluent_kafka import Message
 from schemas.cloudevents import Undecodable
 from services.ledger.book import Batch
 from services.ledger.consumer import UsageConsumer
+from services.ledger.debit_spans import DebitSpans, NoDebitSpans
 from services.ledger.decoding import decode_usage
 from services.ledger.heartbeat import Heartbeats
 from services.ledger.offsets import Rewound, Span
@@ -49,6 +50,7 @@ class Worker:
         batch_wait_seconds: float,
         on_posted: Callable[[], None] = lambda: None,
         on_rewound: Callable[[], None] = lambda: None,
+        spans: DebitSpans | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._consumer = consumer
@@ -60,6 +62,7 @@ class Worker:
         self._batch_wait_seconds = batch_wait_seconds
         self._on_posted = on_posted
         self._on_rewound = on_rewound
+        self._spans = spans or NoDebitSpans()
         self._now = now
         self._backoff = Backoff()
         self.liveness = Liveness()
@@ -83,6 +86,7 @@ class Worker:
             self._consumer.settle()
             self._go_on()
             messages = self._consumer.gather(self._batch_records_max, self._batch_wait_seconds)
+            self._spans.gathered(messages)
             batch, any_dead = self._decode(messages)
         except TransientError as error:
             self._wait(error)
@@ -126,7 +130,8 @@ class Worker:
             try:
                 if flush:
                     self._flush()
-                outcome = self._timed_post(batch)
+                with self._spans.posting() as attempt:
+                    outcome = self._timed_post(batch)
             except Rewound as rewound:
                 _log.error("%s; they are read again from there", rewound)
                 self._consumer.set_adrift(rewound.stored)
@@ -136,6 +141,7 @@ class Worker:
                 self._heartbeats.beat(self._consumer.owned)
             else:
                 self._posted(batch, outcome)
+                self._spans.posted(batch, outcome, attempt)
                 return
             batch = batch.without(batch.spans.keys() - self._consumer.owned.keys())
 

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from schemas.cloudevents import Attributes, Headers, encode, event_type
 from schemas.events import Event
 from schemas.topics import Topic
+from services.runtime import tracing
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import topic_name
 from services.runtime.settings import KafkaSettings
@@ -76,18 +77,24 @@ class EventProducer:
     ) -> "Future[Message]":
         """Queues one event. The future raises `BrokerUnavailable` when it was not acknowledged in time.
 
+        With a `traceparent` the sending is a span of that trace, and its context is what travels.
+
         Raises:
             BrokerUnavailable: the local queue is full.
         """
+        sending = tracing.sending(topic.name, correlation_id, traceparent) if traceparent else None
         attributes = attributes_for(
             event,
             source=self.source,
             subject=subject,
             now=self._now(),
             correlation_id=correlation_id,
-            traceparent=traceparent,
+            traceparent=sending.traceparent if sending else None,
         )
-        return self.send_encoded(topic, key, *encode(event, attributes))
+        acknowledged = self.send_encoded(topic, key, *encode(event, attributes))
+        if sending and tracing.is_on():
+            acknowledged.add_done_callback(sending.end_with)
+        return acknowledged
 
     def send_encoded(self, topic: Topic, key: str | None, headers: Headers, body: bytes) -> "Future[Message]":
         """As `send`, for an event that was encoded before."""

@@ -18,6 +18,7 @@ from services.runtime.logs import configure_logs
 from services.runtime.migrations import missing_migration
 from services.runtime.settings import DatabaseSettings, KafkaSettings, ProcessSettings
 from services.runtime.shutdown import stop_on_signals
+from services.runtime.tracing import configure_tracing
 from services.webhooks.addresses import AddressPolicy
 from services.webhooks.consumer import ResultConsumer
 from services.webhooks.dispatcher import Dispatcher
@@ -100,6 +101,7 @@ def main() -> None:
     """Runs the webhooks with the settings of the environment, until a signal."""
     process = ProcessSettings()
     configure_logs("webhooks", process)
+    configure_tracing("webhooks")
     webhooks = Webhooks(create_database(DatabaseSettings()), KafkaSettings(), WebhookSettings())
     health = HealthServer(process.health_host, process.health_port, webhooks.liveness, webhooks.problem)
     health.start()

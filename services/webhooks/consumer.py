@@ -104,14 +104,15 @@ class ResultConsumer:
 
     def _decoded(self, message: Message) -> Notice | None:
         try:
-            event = decode(message.headers(), message.value()).data
+            decoded = decode(message.headers(), message.value())
+            event = decoded.data
             if not isinstance(event, ResultCompleted | ResultFailed | ResultRefused):
                 raise Undecodable(f"an event of another kind on {self._topic}")
         except Undecodable as problem:
             self._dead_letters.add(message, str(problem))
             return None
         self._dead_letters.decoded()
-        return notice_of(event)
+        return notice_of(event, decoded.attributes.traceparent)
 
 
 def _ends(messages: Sequence[Message]) -> list[TopicPartition]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, RowMapping, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.runtime.database import reading, transaction
@@ -30,6 +30,7 @@ class Claim:
     secret: str
     body: bytes
     attempt: int
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,7 @@ def claim(
             if connection.execute(update(DELIVERIES).where(unclaimed).values(changed)).rowcount != 1:
                 continue
             free[row["user_id"]] = left - 1
-            body = row["body"].encode()
-            taken.append(Claim(row["id"], row["user_id"], row["url"], row["secret"], body, row["attempts"] + 1))
+            taken.append(_claim(row))
     return taken
 
 
@@ -178,6 +178,18 @@ def forget_before(engine: Engine, moment: datetime) -> int:
         return connection.execute(delete(DELIVERIES).where(DELIVERIES.c.ended_at < moment)).rowcount
 
 
+def _claim(row: RowMapping) -> Claim:
+    return Claim(
+        delivery_id=row["id"],
+        user_id=row["user_id"],
+        url=row["url"],
+        secret=row["secret"],
+        body=row["body"].encode(),
+        attempt=row["attempts"] + 1,
+        traceparent=row["traceparent"],
+    )
+
+
 def _row(webhook: Webhook, notice: Notice, now: datetime) -> dict[str, object]:
     return {
         "id": notice.delivery_id(webhook.id),
@@ -190,4 +202,5 @@ def _row(webhook: Webhook, notice: Notice, now: datetime) -> dict[str, object]:
         "attempts": 0,
         "next_attempt_at": now,
         "created_at": now,
+        "traceparent": notice.traceparent,
     }

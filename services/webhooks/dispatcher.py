@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
+from services.runtime import tracing
 from services.runtime.errors import DatabaseUnavailable
 from services.runtime.health import Liveness
 from services.runtime.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
-from services.webhooks.deliveries import Claim, claim, forget_before, record
+from services.webhooks.deliveries import Attempt, Claim, claim, forget_before, record
 from services.webhooks.schedule import Schedule
 from services.webhooks.sending import Sender
 from services.webhooks.settings import WebhookSettings
@@ -88,7 +89,7 @@ class Dispatcher:
 
     async def _deliver(self, claimed: Claim) -> None:
         try:
-            attempt = await self._sender.attempt(claimed)
+            attempt = await self._attempt(claimed)
             pause = None if attempt.is_delivered else self._schedule.pause_seconds(claimed.attempt)
             outcome = "delivered" if attempt.is_delivered else "failed" if pause is None else "retried"
             WEBHOOK_ATTEMPTS.labels(outcome=outcome).inc()
@@ -113,6 +114,19 @@ class Dispatcher:
         finally:
             self._under_way[claimed.user_id] -= 1
             self._wake.set()
+
+    async def _attempt(self, claimed: Claim) -> Attempt:
+        """An attempt, and its span in the trace of the result; the receiver is sent its context."""
+        span = tracing.span("deliver webhook", kind=tracing.Kind.CLIENT, parent=claimed.traceparent)
+        with span, tracing.Current(span.traceparent):
+            attempt = await self._sender.attempt(claimed)
+            span.set("ocr.delivery_id", claimed.delivery_id)
+            span.set("ocr.attempt", claimed.attempt)
+            if attempt.status_code is not None:
+                span.set("http.response.status_code", attempt.status_code)
+            if not attempt.is_delivered:
+                span.fail(attempt.error or f"status {attempt.status_code}")
+            return attempt
 
     async def _forget(self) -> None:
         if self._now() < self._forget_at:

@@ -32,6 +32,8 @@ class Notice:
     event_type: str
     occurred_at: datetime
     data: Mapping[str, Any]
+    traceparent: str | None = None
+    """Of the event that told of it."""
 
     def delivery_id(self, webhook_id: str) -> str:
         """The same however often the result's event comes: one webhook is told of one result once."""
@@ -48,7 +50,7 @@ class Notice:
         return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
 
 
-def notice_of(reply: Reply) -> Notice:
+def notice_of(reply: Reply, traceparent: str | None = None) -> Notice:
     """What is told of a result: its fields as the API shows them; `text` is null where it has over 256 KiB."""
     moment = reply.refused_at if isinstance(reply, ResultRefused) else reply.created_at
     event_type = EVENT_TYPES[type(reply)]
@@ -69,4 +71,4 @@ def notice_of(reply: Reply) -> Notice:
         }
     else:
         data |= {"code": reply.error.code.value, "reason": reply.error.reason}
-    return Notice(reply.result_id, reply.user_id, event_type, moment, data)
+    return Notice(reply.result_id, reply.user_id, event_type, moment, data, traceparent)

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpcore
 
+from services.runtime import tracing
 from services.webhooks.addresses import AddressPolicy, ForbiddenAddress, Resolve, parse_url, resolve
 from services.webhooks.deliveries import Attempt, Claim
 from services.webhooks.signing import SIGNATURE_HEADER, signature
@@ -116,6 +117,8 @@ class Sender:
             (b"User-Agent", _USER_AGENT),
             (SIGNATURE_HEADER.encode(), signature(claim.secret, timestamp, claim.body).encode()),
         ]
+        if (traceparent := tracing.current()) is not None:
+            headers.append((b"traceparent", traceparent.encode()))
         pool = self._pools[parse_url(claim.url).scheme]
         async with pool.stream("POST", claim.url, headers=headers, content=claim.body) as answer:
             received = 0

@@ -1,4 +1,4 @@
-"""The tables of webhooks, as `migrations/versions/0005_webhooks.py` makes them."""
+"""The tables of webhooks, as `migrations/versions/0005_webhooks.py` and the one after it make them."""
 
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, Text
 
@@ -17,6 +17,9 @@ WEBHOOKS = Table(
     Column("event_types", String(200), nullable=False),  # separated by spaces
     Column("created_at", UtcDateTime, nullable=False),
     Column("removed_at", UtcDateTime),
+    # Signs beside the new one until its time is over.
+    Column("previous_secret", String(100)),
+    Column("previous_secret_until", UtcDateTime),
 )
 
 DELIVERIES = Table(
@@ -33,6 +36,8 @@ DELIVERIES = Table(
     Column("next_attempt_at", UtcDateTime, nullable=False),  # while one is under way: when it counts as lost
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
+    Column("traceparent", String(55)),  # of the event that told of the result
+    Column("attempts_before", Integer, nullable=False, default=0),  # those made before it was sent again on demand
 )
 
 ATTEMPTS = Table(

@@ -1,6 +1,5 @@
 """`/api/ocr/process`: read a file and wait for its text."""
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Request
@@ -12,10 +11,9 @@ from services.api.parts import ProcessingCaller, UsedParts
 from services.api.prefer import parse_prefer
 from services.api.processing import result_location
 from services.api.responses import json_response
+from services.runtime import tracing
 
 router = APIRouter(prefix="/api/ocr", tags=["OCR"])
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _PROCESS_ERRORS = (
     *COMMON,
@@ -62,7 +60,7 @@ async def process(
     """Extract the text of an uploaded file, and wait for it."""
     preference = parse_prefer(prefer or ())
     answer = await parts.processor.process(
-        caller.user_id, body.key, preference, _traceparent(request), lambda: _hung_up(request)
+        caller.user_id, body.key, preference, tracing.current(), lambda: _hung_up(request)
     )
     if isinstance(answer, OcrResult):
         return json_response(answer)
@@ -72,11 +70,6 @@ async def process(
         "Preference-Applied": preference.applied(),
     }
     return json_response(answer, 202, headers)
-
-
-def _traceparent(request: Request) -> str | None:
-    sent = request.headers.get("traceparent")
-    return sent if sent and _TRACEPARENT.fullmatch(sent) else None
 
 
 async def _hung_up(request: Request) -> None:

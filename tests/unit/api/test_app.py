@@ -15,6 +15,7 @@ from services.api.keys import Scope
 from services.api.results import ListedResult, ResultStatus
 from services.api.settings import ApiSettings
 from services.runtime.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavailable
+from tests.support.spans import id_of, parent_of, spans_in_memory, trace_of
 from tests.unit.api.fakes import (
     API_KEY,
     KEY,
@@ -354,3 +355,19 @@ def test_a_trace_is_carried_on_when_it_is_one() -> None:
         world.answer_with(failed(ErrorCode.UNREADABLE_DOCUMENT))
         call(app(world), "POST", PROCESS, json={"key": KEY}, headers={"traceparent": sent})
         assert world.sent[0][2] == carried
+
+
+def test_a_request_is_a_span_below_its_callers_named_by_its_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_TRACES_SAMPLER", raising=False)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    world = FakeWorld()
+    world.answer_with(failed(ErrorCode.UNREADABLE_DOCUMENT))
+    with spans_in_memory() as memory:
+        call(app(world), "POST", PROCESS, json={"key": KEY}, headers={"traceparent": trace})
+        call(app(world), "GET", f"/api/ocr/results/{RESULT_ID}")
+        call(app(world), "GET", "/healthz", key=None)
+    assert memory.names() == [f"POST {PROCESS}", "GET /api/ocr/results/{id}"]
+    span = memory[f"POST {PROCESS}"]
+    assert span.attributes is not None
+    assert (parent_of(span), span.attributes["http.response.status_code"]) == ("b7ad6b7169203331", 422)
+    assert world.sent[0][2] == f"00-{trace_of(span)}-{id_of(span)}-01"

@@ -10,6 +10,7 @@ from schemas.identity import result_id
 from services.extractor import drafting
 from services.extractor.jobs import Job
 from services.extractor.lanes import Lane
+from services.extractor.trail import Trail
 
 NOW = datetime(2026, 6, 15, 10, 30, tzinfo=UTC)
 PRICE = Price(version="test", tokens_per_page_unit=50, tokens_per_word=1)
@@ -45,7 +46,7 @@ def attributes(event_id: str = "event-1") -> Attributes:
 
 def job(number: int = 1, lane: Lane = Lane.WAITING) -> Job:
     """An open record."""
-    return Job(number, lane, request(), attributes(), author(), Path("/nowhere") / str(number))
+    return Job(number, lane, request(), author(), Path("/nowhere") / str(number), Trail("ocr.requests", attributes()))
 
 
 def page(number: int = 1, page_units: int = 1) -> dict[str, object]:

@@ -80,6 +80,7 @@ class FakeProducer:
 
     def __init__(self) -> None:
         self.sent: list[Event] = []
+        self.traceparents: list[str | None] = []
         self.failures: list[Exception] = []
         """Raised by the next acknowledgements, in order."""
         self.silent = False
@@ -92,13 +93,21 @@ class FakeProducer:
             acknowledged.set_result(None)
 
     def send(
-        self, topic: Topic, key: str | None, event: Event, *, subject: str, correlation_id: str | None = None
+        self,
+        topic: Topic,
+        key: str | None,
+        event: Event,
+        *,
+        subject: str,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> "Future[Any]":
         """As `EventProducer.send`."""
         assert topic.events
         assert subject
         assert key is None or correlation_id
         self.sent.append(event)
+        self.traceparents.append(traceparent)
         acknowledged: Future[Any] = Future()
         if self.silent:
             self._kept_back.append(acknowledged)

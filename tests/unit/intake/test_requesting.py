@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.trace import StatusCode
 
 from schemas.events import Origin
 from schemas.identity import ObjectKey
 from services.intake.requesting import GaveUp, UploadRequester
 from services.intake.worker import upload_of
 from services.runtime.errors import BrokerUnavailable
+from tests.support.spans import id_of, parent_of, spans_in_memory, trace_of
 from tests.unit.intake.fakes import FakeClock, FakeProducer, FakeStore
 
 
@@ -128,3 +130,29 @@ def test_a_silent_broker_is_waited_for_only_so_long(world: World) -> None:
     world.producer.silent = True
     with pytest.raises(GaveUp, match="not acknowledged"):
         world.requester.request(keys_of("ocr/alice/a.png"), Origin.NOTIFICATION, lambda: True)
+
+
+def test_each_upload_begins_a_trace_that_its_request_carries(world: World) -> None:
+    for name in "ab":
+        world.store.put("uploads", f"ocr/alice/{name}.png")
+    world.producer.failures = [BrokerUnavailable("away")]
+    with spans_in_memory() as memory:
+        assert world.request("ocr/alice/a.png", "ocr/alice/b.png", "ocr/alice/gone.png") == 2
+        found = memory.all("process notification")
+        reconciled = world.requester.send(world.producer.requests()[0].model_copy(update={"origin": Origin.RECONCILER}))
+        assert reconciled.done()
+    # The broker was away at first: both were sent twice, each in the trace that it had.
+    contexts = [f"00-{trace_of(each)}-{id_of(each)}-01" for each in found]
+    assert len({trace_of(each) for each in found}) == 2
+    assert sorted(map(str, world.producer.traceparents[:4])) == sorted(contexts * 2)
+    assert {parent_of(each) for each in found} == {None}
+    assert parent_of(memory["reconcile upload"]) is None
+
+
+def test_what_is_called_off_ends_as_failed(world: World) -> None:
+    world.store.put("uploads", "ocr/alice/a.png")
+    world.producer.failures = [BrokerUnavailable("away")]
+    keys = keys_of("ocr/alice/a.png")
+    with spans_in_memory() as memory, pytest.raises(GaveUp):
+        world.requester.request(keys, Origin.NOTIFICATION, lambda: True)
+    assert memory["process notification"].status.status_code is StatusCode.ERROR

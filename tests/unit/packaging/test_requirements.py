@@ -15,13 +15,13 @@ _EXTRAS = {
     "local.txt": ["local"],
     "dev.txt": ["test", "lint", "heic", "bench"],
     "all.txt": ["test", "lint", "heic", "bench", "peers", "tensorflow"],
-    "intake.txt": ["intake"],
-    "extractor.txt": ["extractor"],
-    "extractor-tensorflow.txt": ["extractor", "tensorflow"],
-    "ledger.txt": ["ledger"],
-    "webhooks.txt": ["webhooks"],
-    "api.txt": ["api"],
-    "tools.txt": ["tools"],
+    "intake.txt": ["intake", "tracing"],
+    "extractor.txt": ["extractor", "tracing"],
+    "extractor-tensorflow.txt": ["extractor", "tensorflow", "tracing"],
+    "ledger.txt": ["ledger", "tracing"],
+    "webhooks.txt": ["webhooks", "tracing"],
+    "api.txt": ["api", "tracing"],
+    "tools.txt": ["tools", "tracing"],
 }
 
 

@@ -236,3 +236,10 @@ def test_no_json_raises_anything_else(event: type, field: str, value: object) ->
         decode(headers, _body(lambda body: body.update({field: value})))
     except Undecodable as error:
         assert len(str(error)) < 1000  # noqa: PT017 - some of them are events
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "nonsense", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n", "é" * 55]
+)
+def test_a_trace_context_that_is_none_is_left_out_and_loses_no_event(sent: str) -> None:
+    assert decode(_headers(traceparent=sent.encode()), BODY).attributes.traceparent is None
