@@ -28,9 +28,11 @@ def retry(
     choice = Choice(tuple(code or ()), user, _utc(since), _utc(until))
     count = 0
     try:
-        for document in failures(objects, documents, choice):
-            if not dry_run:
-                remove(objects, documents, document)
+        for failure in failures(objects, documents, choice):
+            document = failure.document
+            if not dry_run and not remove(objects, documents, failure):
+                print(f"{document.result_id}  {document.key}  changed meanwhile, left alone")
+                continue
             count += 1
             print(f"{document.result_id}  {document.key}  {document.error.code if document.error else ''}")
     except StoreUnavailable as error:

@@ -8,8 +8,8 @@ from datetime import datetime
 from schemas.document import Document, DocumentStatus
 from schemas.events import ErrorCode
 from schemas.identity import document_key, document_prefix
-from services.runtime.documents import DocumentStore
-from services.runtime.object_store import ObjectStore
+from services.runtime.documents import DocumentStore, StoredDocument
+from services.runtime.object_store import ObjectStore, PreconditionFailed
 
 _KEY = re.compile(r"ocr/(?P<user_id>[^/]+)/(?P<result_id>[^/]+)\.json")
 _ALL = "ocr/"
@@ -35,7 +35,7 @@ class Choice:
         )
 
 
-def failures(objects: ObjectStore, documents: DocumentStore, choice: Choice) -> Iterator[Document]:
+def failures(objects: ObjectStore, documents: DocumentStore, choice: Choice) -> Iterator[StoredDocument]:
     """The chosen failures, in the order of their users. Raises `StoreUnavailable` while iterating."""
     prefix = _ALL if choice.user_id is None else document_prefix(choice.user_id)
     for listed in objects.list(documents.bucket, prefix):
@@ -44,12 +44,19 @@ def failures(objects: ObjectStore, documents: DocumentStore, choice: Choice) -> 
             continue
         found = documents.read(match["user_id"], match["result_id"])
         if found is not None and choice.includes(found.document):
-            yield found.document
+            yield found
 
 
-def remove(objects: ObjectStore, documents: DocumentStore, document: Document) -> None:
+def remove(objects: ObjectStore, documents: DocumentStore, failure: StoredDocument) -> bool:
     """Removes a failure's document: the object counts as not read, and the reconciler requests it again.
 
-    Nothing was charged for it, and its entry of 0 tokens stays: the next failure has another usage id.
+    Only the version that was looked at is removed; False where another stands there by now: a tombstone, without
+    which what its owner deleted would be read again, or a document that was taken over and has its usage to come.
+    Nothing was charged for a failure, and its entry of 0 tokens stays: the next failure has another usage id.
     """
-    objects.delete(documents.bucket, document_key(document.user_id, document.result_id))
+    document = failure.document
+    try:
+        objects.delete_version(documents.bucket, document_key(document.user_id, document.result_id), failure.etag)
+    except PreconditionFailed:
+        return False
+    return True

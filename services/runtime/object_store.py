@@ -230,6 +230,22 @@ class ObjectStore:
         with _call("delete"):
             self._client.delete_object(Bucket=bucket, Key=key)
 
+    def delete_version(self, bucket: str, key: str, etag: str) -> None:
+        """Deletes an object only if it is still the one of `etag`; one that does not exist is no error.
+
+        Raises:
+            PreconditionFailed: it is another.
+            StoreUnavailable: no answer, or an error of the store's own; it may be deleted or not.
+        """
+        with _call("delete"):
+            try:
+                self._client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{plain_etag(etag)}"')
+            except ClientError as error:
+                if _status(error) in (409, 412):
+                    raise PreconditionFailed(key) from error
+                if _code(error) not in _ABSENT:
+                    raise
+
     def list(self, bucket: str, prefix: str, start_after: str = "") -> Iterator[StoredObject]:
         """The objects under `prefix` in the order of their keys, a thousand a call.
 

@@ -122,7 +122,12 @@ def test_files_closed_while_the_child_works_do_not_hold_up_the_parent(tmp_path: 
             recogniser.submit(Open(path))
             assert isinstance(_wait(recogniser, lambda: False), Opened)
         recogniser.submit(ReadPage(paths[0], 0))
-        closing = threading.Thread(target=lambda: [recogniser.forget(path) for path in paths], daemon=True)
+
+        def close_all() -> None:
+            for path in paths:
+                recogniser.forget(path)
+
+        closing = threading.Thread(target=close_all, daemon=True)
         closing.start()
         closing.join(30)
         held_up = closing.is_alive()

@@ -109,6 +109,17 @@ def test_a_replacement_needs_the_version_it_saw(store: ObjectStore, bucket: str)
     assert store.read(bucket, "ocr/alice/a.json") == (b"second", new)
 
 
+def test_a_deletion_of_one_version_needs_that_version(store: ObjectStore, bucket: str) -> None:
+    old = store.create(bucket, "key", b"old", "text/plain")
+    new = store.replace(bucket, "key", b"new", "text/plain", old)
+    with pytest.raises(PreconditionFailed):
+        store.delete_version(bucket, "key", old)
+    assert store.read(bucket, "key") == (b"new", new)
+    store.delete_version(bucket, "key", new)
+    assert store.read(bucket, "key") is None
+    store.delete_version(bucket, "key", new)
+
+
 def test_the_probe_passes_a_store_that_keeps_its_word_and_leaves_nothing(store: ObjectStore, bucket: str) -> None:
     probe_conditional_writes(store, bucket)
     assert list(store.list(bucket, "")) == []

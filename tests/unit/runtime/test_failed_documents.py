@@ -10,7 +10,7 @@ from schemas.events import ErrorCode, Failure
 from services.extractor import drafting
 from services.runtime.documents import DocumentStore
 from services.runtime.failed_documents import Choice, failures, remove
-from services.runtime.object_store import StoredObject
+from services.runtime.object_store import PreconditionFailed, StoredObject
 from tests.unit.extractor.samples import NOW, PRICE, author, draft, request
 from tests.unit.extractor.test_steps import DictionaryStore
 
@@ -24,7 +24,10 @@ class ListingStore(DictionaryStore):
             if key.startswith(prefix):
                 yield StoredObject(key, etag, len(body), NOW)
 
-    def delete(self, bucket: str, key: str) -> None:
+    def delete_version(self, bucket: str, key: str, etag: str) -> None:
+        _, stored = self.objects.get(f"{bucket}/{key}", (b"", etag))
+        if stored != etag:
+            raise PreconditionFailed(key)
         self.objects.pop(f"{bucket}/{key}", None)
 
 
@@ -65,11 +68,23 @@ def documents(store: ListingStore) -> DocumentStore:
 def test_failures_are_chosen_by_code_user_and_time(
     store: ListingStore, documents: DocumentStore, choice: Choice, names: set[str]
 ) -> None:
-    assert {document.key.rsplit("/", 1)[1] for document in failures(store, documents, choice)} == names
+    chosen = [found.document.key for found in failures(store, documents, choice)]
+    assert {key.rsplit("/", 1)[1] for key in chosen} == names
 
 
 def test_a_removed_failure_is_gone_and_all_else_stays(store: ListingStore, documents: DocumentStore) -> None:
-    for document in list(failures(store, documents, Choice())):
-        remove(store, documents, document)
+    for failure in list(failures(store, documents, Choice())):
+        assert remove(store, documents, failure)
     assert list(failures(store, documents, Choice())) == []
     assert len(store.objects) == 2
+
+
+def test_a_failure_that_its_owner_deletes_meanwhile_keeps_its_tombstone(
+    store: ListingStore, documents: DocumentStore
+) -> None:
+    (failure,) = failures(store, documents, Choice(user_id="bob"))
+    tombstone = documents.bury("bob", failure.document.result_id, NOW)
+    assert not remove(store, documents, failure)
+    found = documents.read("bob", failure.document.result_id)
+    assert found is not None
+    assert found.document == tombstone
