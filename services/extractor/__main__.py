@@ -6,6 +6,7 @@ import threading
 import uuid
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -122,6 +123,10 @@ class _Extractor:
         self._store_settings = ObjectStoreSettings()
         self._worker: Worker | None = None
         self._starting: str | None = "starting"
+        self._numbers = count(1)
+        # Random: a group's metadata fences the members of a former generation, not the name of a producer. The same
+        # for all memberships: a new one ends what the last one left open, which would hold up every reader else.
+        self._transactional_id = f"ocr-extractor-{uuid.uuid4()}"
         self.liveness = Liveness()
         objects = connect(self._store_settings)
         documents = DocumentStore(objects, self._store_settings.results_bucket)
@@ -153,8 +158,6 @@ class _Extractor:
             except (ProducerLost, KafkaException) as error:
                 self._starting = f"the broker: {error}"
                 _log.warning("the membership ended; a new one begins", extra={"reason": str(error)})
-                self._recogniser.close()
-                self._recogniser.start("new membership")
                 stop.wait(_RETRY_SECONDS)
 
     def _probe(self, stop: threading.Event) -> None:
@@ -170,10 +173,10 @@ class _Extractor:
 
     def _membership(self, stop: threading.Event) -> None:
         self.liveness.tick()
-        # Random: a group's metadata fences the members of a former generation, not the name of a producer.
-        producer = create_producer(self._kafka, linger_ms=0, transactional_id=f"ocr-extractor-{uuid.uuid4()}")
+        producer = create_producer(self._kafka, linger_ms=0, transactional_id=self._transactional_id)
         publisher = TransactionalPublisher(producer)
-        publisher.begin()
+        if not self._begin(publisher, stop):
+            return
         self._worker = Worker(
             kafka=self._kafka,
             settings=self._settings,
@@ -184,9 +187,26 @@ class _Extractor:
             facts=self._facts,
             now=_now,
             tick=self.liveness.tick,
+            numbers=self._numbers,
         )
         self._starting = None
+        _log.info("joining", extra={"transactional_id": self._transactional_id})
         self._worker.run(stop)
+
+    def _begin(self, publisher: TransactionalPublisher, stop: threading.Event) -> bool:
+        """Registers the producer, however long the broker takes to answer; False if it is to stop before."""
+        while not stop.is_set():
+            self.liveness.tick()
+            try:
+                publisher.begin()
+                return True
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+                # Asked again it goes on where it was; a new producer would begin from nothing.
+                self._starting = f"the broker: {error.args[0].str()}"
+                _log.warning(self._starting)
+        return False
 
 
 def _now() -> datetime:

@@ -98,10 +98,10 @@ class LaneConsumer:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in _names(partitions):
             self._on_drop(partition)
-            try:
-                self.starts.take_back(partition)
-            except KafkaException as error:
-                _log.warning("a start could not be taken back", extra={"reason": str(error)})
+        try:
+            self.starts.take_back(_names(partitions))
+        except KafkaException as error:
+            _log.warning("starts could not be taken back", extra={"reason": str(error)})
         self._release(consumer, partitions)
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

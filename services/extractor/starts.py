@@ -6,7 +6,7 @@ nobody's death, takes the count back. The embedded broker returns no metadata: t
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -63,7 +63,7 @@ class StartCounter:
         asked = [TopicPartition(partition[0], partition[1])]
         committed = self._consumer().committed(asked, timeout=_TIMEOUT_SECONDS)[0]
         before = parse_metadata(offset, committed.metadata if committed.offset == offset else None)
-        self._commit(partition, Starts(offset, before.begun + 1, before.alone))
+        self._commit({partition: Starts(offset, before.begun + 1, before.alone)})
         self._fresh.discard(partition)
         self._before[partition] = before
         return before
@@ -71,21 +71,22 @@ class StartCounter:
     def alone(self, partition: Partition) -> int:
         """Counts that a suspect now runs alone, before it does; returns how often it did before."""
         before = self._before[partition]
-        self._commit(partition, Starts(before.offset, before.begun + 1, before.alone + 1))
+        self._commit({partition: Starts(before.offset, before.begun + 1, before.alone + 1)})
         return before.alone
 
     def finished(self, partition: Partition) -> None:
         """The record's offset is committed: its counts are history."""
         self._before.pop(partition, None)
 
-    def take_back(self, partition: Partition) -> None:
-        """The partition is revoked while its first record is open: the start does not count."""
-        before = self._before.pop(partition, None)
-        if before is not None:
-            self._commit(partition, before)
+    def take_back(self, partitions: Collection[Partition]) -> None:
+        """The partitions are revoked: starts of first records that are open do not count."""
+        before = {each: self._before.pop(each) for each in partitions if each in self._before}
+        if before:
+            self._commit(before)
 
-    def _commit(self, partition: Partition, starts: Starts) -> None:
-        position = TopicPartition(partition[0], partition[1], starts.offset, starts.to_metadata())
-        for committed in self._consumer().commit(offsets=[position], asynchronous=False) or ():
+    def _commit(self, starts: Mapping[Partition, Starts]) -> None:
+        # In one request: while the broker is away each one waits for as long as a session lasts.
+        positions = [TopicPartition(*at, each.offset, each.to_metadata()) for at, each in starts.items()]
+        for committed in self._consumer().commit(offsets=positions, asynchronous=False) or ():
             if committed.error is not None:
                 raise KafkaException(committed.error)

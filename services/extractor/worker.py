@@ -16,10 +16,9 @@ A partition that is revoked takes its open record along, whatever the step: the 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -83,6 +82,7 @@ class Worker:
         facts: Facts,
         now: Callable[[], datetime],
         tick: Callable[[], None],
+        numbers: Iterator[int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -101,7 +101,8 @@ class Worker:
         self._publication = Publication(publisher, clock)
         self._retries = Retries(settings.refuse_after_seconds)
         self._undecodable = UndecodableRun()
-        self._numbers = count(1)
+        # They go on over memberships: the recogniser may still be at work on a file of the last one.
+        self._numbers = numbers
         self._jobs: dict[int, Job] = {}
         self._open: dict[Partition, Job] = {}
         self._broker_problem: str | None = "the consumer group is not joined yet"
@@ -129,6 +130,8 @@ class Worker:
             self._drain()
         finally:
             self._consumer.close()
+            for partition in list(self._open):
+                self._dropped(partition)
             self._threads.close()
             for job in self._jobs.values():
                 job.trail.end("abandoned")

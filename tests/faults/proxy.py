@@ -121,6 +121,15 @@ class Proxies:
         return Proxy(self._loop, target_port)
 
     def close(self) -> None:
-        """Ends all of them."""
+        """Ends all of them, and every connection through them."""
+        asyncio.run_coroutine_threadsafe(_end_others(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5.0)
+        self._thread.join(30.0)
+        self._loop.close()
+
+
+async def _end_others() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

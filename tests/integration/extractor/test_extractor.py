@@ -2,17 +2,15 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Message
 
-from schemas.cloudevents import decode, encode
+from schemas.cloudevents import encode
 from schemas.document import DocumentStatus
 from schemas.events import (
-    Author,
     ErrorCode,
     OcrRequest,
     Origin,
@@ -23,7 +21,7 @@ from schemas.events import (
 )
 from schemas.identity import document_key
 from schemas.topics import REQUESTS, UPLOADS
-from tests.support.parts import KafkaPart, ObjectStorePart
+from tests.integration.extractor.asking import EXTRACTOR, author_of, await_results, committed, results, uploaded
 from tests.support.scripted_engine import (
     BREAK,
     CRASH,
@@ -33,49 +31,19 @@ from tests.support.scripted_engine import (
     SLOW,
     picture,
 )
-from tests.support.stage import Stage, Topics, raise_stage, wait_for
+from tests.support.stage import Stage, Topics, wait_for
 from tests.unit.extractor.samples import NOW, attributes, draft
 
 # Several members of a group, fenced, with offset metadata: Apache Kafka's to give. The embedded broker runs one
 # extractor, and tests/e2e/local runs that.
 pytestmark = pytest.mark.needs_real("kafka")
 
-EXTRACTOR = "tests.support.scripted_engine"
-
-
-@pytest.fixture
-def stage(
-    kafka: KafkaPart, object_store: ObjectStorePart, topic_prefix: str, bucket_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    built = raise_stage(kafka, object_store, topic_prefix, bucket_prefix, tmp_path)
-    built.fund("alice", 1_000_000)
-    built.beat()
-    yield built
-    built.strike()
-
-
-def _uploaded(stage: Stage, name: str, body: bytes, user: str = "alice") -> OcrRequest:
-    key = f"ocr/{user}/{name}"
-    return stage.request(key, stage.upload(key, body))
-
-
-def _results(stage: Stage) -> list[ResultCompleted | ResultFailed | ResultRefused]:
-    return [
-        *stage.read.events(ResultCompleted),
-        *stage.read.events(ResultFailed),
-        *stage.read.events(ResultRefused),
-    ]
-
-
-def _await_results(stage: Stage, count: int, seconds_max: float = 30.0) -> None:
-    wait_for(lambda: len(_results(stage)) >= count, f"{count} results", seconds_max)
-
 
 def test_a_request_becomes_document_result_and_usage(stage: Stage) -> None:
     stage.start_ready(EXTRACTOR)
-    request = _uploaded(stage, "ä b+c.png", picture(words=5))
+    request = uploaded(stage, "ä b+c.png", picture(words=5))
     stage.ask(request)
-    _await_results(stage, 1)
+    await_results(stage, 1)
     (result,) = stage.read.events(ResultCompleted)
     assert result.text == "word1 word2 word3 word4 word5"
     assert (result.word_count, result.tokens_used, result.page_count) == (5, 55, 1)
@@ -91,60 +59,41 @@ def test_a_request_becomes_document_result_and_usage(stage: Stage) -> None:
 def test_an_upload_and_a_post_for_the_same_object_publish_once(stage: Stage) -> None:
     for _ in range(2):
         stage.start_ready(EXTRACTOR)
-    requests = [_uploaded(stage, f"{n}.png", picture(words=n + 1, seed=n)) for n in range(20)]
+    requests = [uploaded(stage, f"{n}.png", picture(words=n + 1, seed=n)) for n in range(20)]
     for request in requests:
         stage.ask(request)
         stage.ask(request.model_copy(update={"origin": Origin.NOTIFICATION}), upload=True)
         stage.ask(request)
-    last = _uploaded(stage, "last.png", picture())
-    _await_results(stage, 20)
-    wait_for(lambda: _committed(stage) == 60, "every request is finished")
+    last = uploaded(stage, "last.png", picture())
+    await_results(stage, 20)
+    wait_for(lambda: committed(stage) == 60, "every request is finished")
     stage.ask(last)
-    _await_results(stage, 21)
-    counts = Counter(result.result_id for result in _results(stage))
+    await_results(stage, 21)
+    counts = Counter(result.result_id for result in results(stage))
     assert set(counts.values()) == {1}
     usages = Counter(usage.usage_id for usage in stage.read.events(UsageRecorded))
     assert set(usages.values()) == {1}
     assert len(usages) == 21
 
 
-def _committed(stage: Stage) -> int:
-    """How many records of the lanes the extractors have finished."""
-    from confluent_kafka import TopicPartition
-
-    from services.runtime import groups
-    from services.runtime.kafka import consumer_config, create_consumer, topic_name
-
-    consumer = create_consumer(consumer_config(stage.kafka, group=groups.EXTRACTOR, offset_reset="error"))
-    try:
-        asked = [
-            TopicPartition(topic_name(stage.kafka, topic), number)
-            for topic in (REQUESTS, UPLOADS)
-            for number in range(stage.kafka.partitions)
-        ]
-        return sum(max(0, found.offset) for found in consumer.committed(asked, timeout=10))
-    finally:
-        consumer.close()
-
-
 def test_overwritten_content_is_another_result_and_the_old_request_is_refused(stage: Stage) -> None:
-    old = _uploaded(stage, "a.png", picture(words=2))
-    new = _uploaded(stage, "a.png", picture(words=3))
+    old = uploaded(stage, "a.png", picture(words=2))
+    new = uploaded(stage, "a.png", picture(words=3))
     stage.ask(old)
     stage.ask(new)
     stage.start_ready(EXTRACTOR)
-    _await_results(stage, 2)
+    await_results(stage, 2)
     assert stage.read.events(ResultRefused)[0].error.code is ErrorCode.OBJECT_CHANGED
     assert stage.read.events(ResultCompleted)[0].result_id == new.result_id
     assert stage.document(old) is None
 
 
 def test_a_deleted_object_is_refused_and_leaves_no_document(stage: Stage) -> None:
-    request = _uploaded(stage, "a.png", picture())
+    request = uploaded(stage, "a.png", picture())
     stage.objects.delete(stage.store.uploads_bucket, request.key)
     stage.ask(request)
     stage.start_ready(EXTRACTOR)
-    _await_results(stage, 1)
+    await_results(stage, 1)
     assert stage.read.events(ResultRefused)[0].error.code is ErrorCode.FILE_NOT_FOUND
     assert stage.document(request) is None
 
@@ -160,9 +109,9 @@ def test_a_deleted_object_is_refused_and_leaves_no_document(stage: Stage) -> Non
 )
 def test_what_cannot_be_read_fails_for_ever_and_costs_nothing(stage: Stage, body: bytes, code: ErrorCode) -> None:
     stage.start_ready(EXTRACTOR)
-    request = _uploaded(stage, "a.png", body)
+    request = uploaded(stage, "a.png", body)
     stage.ask(request)
-    _await_results(stage, 1)
+    await_results(stage, 1)
     (failed,) = stage.read.events(ResultFailed)
     assert failed.error.code is code
     document = stage.document(request)
@@ -178,11 +127,11 @@ def test_a_document_that_kills_the_recogniser_three_times_is_unreadable_and_its_
     stage: Stage,
 ) -> None:
     stage.start_ready(EXTRACTOR)
-    poison = _uploaded(stage, "poison.png", picture(script=CRASH))
+    poison = uploaded(stage, "poison.png", picture(script=CRASH))
     stage.ask(poison)
     for n in range(5):
-        stage.ask(_uploaded(stage, f"{n}.png", picture(seed=n)))
-    _await_results(stage, 6)
+        stage.ask(uploaded(stage, f"{n}.png", picture(seed=n)))
+    await_results(stage, 6)
     (failed,) = stage.read.events(ResultFailed)
     assert failed.result_id == poison.result_id
     assert failed.error.code is ErrorCode.UNREADABLE_DOCUMENT
@@ -191,42 +140,42 @@ def test_a_document_that_kills_the_recogniser_three_times_is_unreadable_and_its_
 
 def test_a_page_is_read_again_after_the_recogniser_died_once(stage: Stage, tmp_path: Path) -> None:
     stage.start_ready(EXTRACTOR, SCRIPTED_MARKER=str(tmp_path / "marker"))
-    stage.ask(_uploaded(stage, "a.tiff", picture(script=CRASH_ONCE, pages=3)))
-    _await_results(stage, 1)
+    stage.ask(uploaded(stage, "a.tiff", picture(script=CRASH_ONCE, pages=3)))
+    await_results(stage, 1)
     assert stage.read.events(ResultCompleted)[0].page_count == 3
 
 
 def test_a_page_that_takes_too_long_is_unreadable(stage: Stage) -> None:
     stage.start_ready(EXTRACTOR, OCR_LIMITS_PAGE_SECONDS_MAX="0.5")
-    stage.ask(_uploaded(stage, "a.png", picture(script=HANG)))
-    _await_results(stage, 1)
+    stage.ask(uploaded(stage, "a.png", picture(script=HANG)))
+    await_results(stage, 1)
     assert "took longer than allowed" in stage.read.events(ResultFailed)[0].error.reason
 
 
 def test_an_engine_that_fails_makes_no_document(stage: Stage) -> None:
     stage.start_ready(EXTRACTOR)
-    request = _uploaded(stage, "a.png", picture(script=BREAK))
+    request = uploaded(stage, "a.png", picture(script=BREAK))
     stage.ask(request)
-    _await_results(stage, 1)
+    await_results(stage, 1)
     assert stage.read.events(ResultRefused)[0].error.code is ErrorCode.UNAVAILABLE
     assert stage.document(request) is None
 
 
 def test_a_document_that_takes_the_whole_extractor_along_ends_as_unreadable(stage: Stage) -> None:
-    poison = _uploaded(stage, "poison.png", picture(script=KILL_PARENT))
-    neighbours = [_uploaded(stage, f"{n}.png", picture(seed=n)) for n in range(3)]
+    poison = uploaded(stage, "poison.png", picture(script=KILL_PARENT))
+    neighbours = [uploaded(stage, f"{n}.png", picture(seed=n)) for n in range(3)]
     stage.ask(poison)
     for request in neighbours:
         stage.ask(request)
     lives = 0
     worker = stage.start(EXTRACTOR)
-    while len(_results(stage)) < 4:
+    while len(results(stage)) < 4:
         if worker.exit_status is not None:
             lives += 1
             assert lives <= 6, "it goes on for ever"
             worker = stage.start(EXTRACTOR)
         worker_state = worker
-        wait_for(lambda w=worker_state: w.exit_status is not None or len(_results(stage)) == 4, "it ends", 60)  # type: ignore[misc]
+        wait_for(lambda w=worker_state: w.exit_status is not None or len(results(stage)) == 4, "it ends", 60)  # type: ignore[misc]
     (failed,) = stage.read.events(ResultFailed)
     assert failed.result_id == poison.result_id
     assert failed.error.code is ErrorCode.UNREADABLE_DOCUMENT
@@ -235,9 +184,9 @@ def test_a_document_that_takes_the_whole_extractor_along_ends_as_unreadable(stag
 
 def test_a_long_document_somebody_waits_for_is_passed_on_to_the_uploads(stage: Stage) -> None:
     stage.start_ready(EXTRACTOR, OCR_EXTRACTOR_WAITING_PAGES_MAX="2")
-    request = _uploaded(stage, "a.tiff", picture(pages=3))
+    request = uploaded(stage, "a.tiff", picture(pages=3))
     stage.ask(request)
-    _await_results(stage, 1)
+    await_results(stage, 1)
     document = stage.document(request)
     assert document is not None
     assert document.author.topic.endswith(UPLOADS.name)
@@ -248,9 +197,9 @@ def test_a_long_document_somebody_waits_for_is_passed_on_to_the_uploads(stage: S
 def test_an_upload_without_balance_is_refused_and_read_after_a_top_up(stage: Stage, user: str) -> None:
     stage.fund("bob", 0)
     stage.start_ready(EXTRACTOR)
-    request = _uploaded(stage, "a.png", picture(), user=user)
+    request = uploaded(stage, "a.png", picture(), user=user)
     stage.ask(request, upload=True)
-    _await_results(stage, 1)
+    await_results(stage, 1)
     assert stage.read.events(ResultRefused)[0].error.code is ErrorCode.INSUFFICIENT_TOKENS
     stage.fund(user, 100)
     wait_for(lambda: _asked_again(stage, request), "it is read")
@@ -263,7 +212,7 @@ def _asked_again(stage: Stage, request: OcrRequest) -> bool:
 
 def test_an_undecodable_record_is_a_dead_letter_once_with_reason_and_origin(stage: Stage) -> None:
     stage.start_ready(EXTRACTOR)
-    request = _uploaded(stage, "a.png", picture())
+    request = uploaded(stage, "a.png", picture())
     headers, body = encode(request, attributes())
     foreign = request.model_copy(update={"user_id": "mallory"}).to_json()
     unknown = [(name, "ocr.request.v9" if name == "ce_type" else value) for name, value in headers]
@@ -277,8 +226,8 @@ def test_an_undecodable_record_is_a_dead_letter_once_with_reason_and_origin(stag
     for value, some_headers in bad:
         stage.produce_raw(REQUESTS, "k", value, some_headers)
     stage.ask(request)
-    _await_results(stage, 1)
-    wait_for(lambda: _committed(stage) == len(bad) + 1, "all are finished")
+    await_results(stage, 1)
+    wait_for(lambda: committed(stage) == len(bad) + 1, "all are finished")
     letters = Topics(stage.kafka, (replace(REQUESTS, name=REQUESTS.dead_letters),))
     letters.start()
     wait_for(lambda: len(letters.messages) >= len(bad), "the dead letters")
@@ -302,96 +251,44 @@ def test_a_run_of_undecodable_records_halts(stage: Stage) -> None:
     assert "undecodable records in a row" in worker.output()
 
 
-def test_a_replica_that_slept_past_its_session_publishes_nothing_twice_and_rewinds_nothing(stage: Stage) -> None:
-    sleeper = stage.start_ready(EXTRACTOR, OCR_KAFKA_SESSION_TIMEOUT_MS="6000", OCR_KAFKA_MAX_POLL_INTERVAL_MS="6000")
-    requests = [_uploaded(stage, f"{n}.png", picture(script=SLOW, seed=n)) for n in range(12)]
-    for request in requests:
-        stage.ask(request)
-    _await_results(stage, 1)
-    sleeper.signal(signal.SIGSTOP)
-    stage.start_ready(EXTRACTOR)
-    _await_results(stage, 12, 60)
-    sleeper.signal(signal.SIGCONT)
-    late = [_uploaded(stage, f"late{n}.png", picture(seed=100 + n)) for n in range(8)]
-    for request in late:
-        stage.ask(request)
-    _await_results(stage, 20)
-    wait_for(lambda: _committed(stage) == 20, "no offset was rewound")
-    assert set(Counter(result.result_id for result in _results(stage)).values()) == {1}
-    assert set(Counter(usage.usage_id for usage in stage.read.events(UsageRecorded)).values()) == {1}
-
-
-def test_a_kill_between_document_and_transaction_publishes_once_on_redelivery(stage: Stage) -> None:
-    request = _uploaded(stage, "a.png", picture(words=4))
-    stage.ask(request)
-    first = stage.start(EXTRACTOR)
-    wait_for(lambda: stage.document(request) is not None or first.exit_status is not None, "the document", 60)
-    first.signal(signal.SIGKILL)
-    stage.start_ready(EXTRACTOR)
-    wait_for(lambda: _committed(stage) == 1, "it is finished")
-    _await_results(stage, 1)
-    assert len(_results(stage)) == 1
-    assert len(stage.read.events(UsageRecorded)) == 1
-
-
 def test_deleted_between_document_and_transaction_is_charged_and_publishes_no_result(stage: Stage) -> None:
-    request = _uploaded(stage, "a.png", picture(words=4))
+    request = uploaded(stage, "a.png", picture(words=4))
     stage.ask(request)
     # An extractor that was killed in between: the record's document is there, its events and offset are not.
-    stage.documents.create(draft(request, by=_author_of(stage, request)))
+    stage.documents.create(draft(request, by=author_of(stage, request)))
     tombstone = stage.documents.bury(request.user_id, request.result_id, NOW)
     assert tombstone is not None
     stage.start_ready(EXTRACTOR)
     stage.ask(request)
     stage.ask(request, upload=True)
-    wait_for(lambda: _committed(stage) == 3, "all three are finished")
+    wait_for(lambda: committed(stage) == 3, "all three are finished")
     wait_for(lambda: stage.read.events(UsageRecorded) != [], "the charge")
     assert stage.read.events(UsageRecorded) == [tombstone.usage]
-    assert _results(stage) == []
+    assert results(stage) == []
     assert stage.document(request) == tombstone
-
-
-def _author_of(stage: Stage, request: OcrRequest) -> Author:
-    """The record that asked for this."""
-    reader = Topics(stage.kafka, (REQUESTS,))
-    reader.start()
-    try:
-        wait_for(lambda: reader.events(OcrRequest) != [], "the request on its topic")
-        (message,) = reader.messages
-    finally:
-        reader.close()
-    decoded = decode(message.headers(), message.value())
-    assert isinstance(decoded.data, OcrRequest)
-    assert decoded.data.result_id == request.result_id
-    return Author(
-        event_id=decoded.attributes.id,
-        topic=str(message.topic()),
-        partition=int(message.partition() or 0),
-        offset=int(message.offset() or 0),
-    )
 
 
 def test_sigterm_finishes_what_is_open_and_loses_nothing(stage: Stage) -> None:
     worker = stage.start_ready(EXTRACTOR)
     for n in range(8):
-        stage.ask(_uploaded(stage, f"{n}.png", picture(script=SLOW, seed=n)))
-    _await_results(stage, 1)
+        stage.ask(uploaded(stage, f"{n}.png", picture(script=SLOW, seed=n)))
+    await_results(stage, 1)
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
     stage.start_ready(EXTRACTOR)
-    _await_results(stage, 8)
-    wait_for(lambda: _committed(stage) == 8, "all are finished")
-    assert set(Counter(result.result_id for result in _results(stage)).values()) == {1}
+    await_results(stage, 8)
+    wait_for(lambda: committed(stage) == 8, "all are finished")
+    assert set(Counter(result.result_id for result in results(stage)).values()) == {1}
 
 
 def test_a_lane_without_offsets_halts_and_names_the_command(stage: Stage, topic_prefix: str) -> None:
     from confluent_kafka.admin import AdminClient
 
-    stage.ask(_uploaded(stage, "a.png", picture()))
+    stage.ask(uploaded(stage, "a.png", picture()))
     admin = AdminClient({"bootstrap.servers": stage.kafka.bootstrap_servers})
     for future in admin.delete_consumer_groups([f"{topic_prefix}ocr-extractor"]).values():
         future.result(10)
     worker = stage.start(EXTRACTOR)
     assert worker.wait() == 3
     assert "skip-to-end" in worker.output()
-    assert _results(stage) == []
+    assert results(stage) == []

@@ -61,7 +61,7 @@ def test_a_revocation_takes_the_count_back() -> None:
     counter = _counter(offsets)
     counter.begin(PARTITION, 7)
     counter.alone(PARTITION)
-    counter.take_back(PARTITION)
+    counter.take_back([PARTITION, ("ocr.uploads", 4)])
     assert parse_metadata(7, offsets.position.metadata) == Starts(7, begun=1, alone=0)
 
 
