@@ -9,32 +9,30 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.faults.accounts import open_accounts
 from tests.faults.history import History
-from tests.faults.installation import Installation, installation
+from tests.faults.installation import REPLICAS, SHORT_SESSIONS, Installation, installation
 from tests.faults.observation import Downstream
+from tests.faults.single import Recovery, measure_each, too_slow
 from tests.faults.storm import Storms, Weather
 from tests.support.downloads import Progress
 
 _USERS = ("alice", "bob", "carol", "dave")
 
 
-def run(directory: Path, seeds: list[int], seconds: float, say: Progress) -> list[Weather]:
+def run(
+    directory: Path, seeds: list[int], seconds: float, say: Progress, replicas: Mapping[str, int] = REPLICAS
+) -> list[Weather]:
     """Storms of so many seconds, one for each seed; returns what came of each."""
     with ExitStack() as stack:
         hands = ThreadPoolExecutor(8)
         stack.callback(hands.shutdown)
-        where = stack.enter_context(installation(directory, say))
-        keys = open_accounts(where, _USERS)
-        where.replicas.start()
-        late = where.replicas.wait_until_ready(120.0)
-        if late:
-            raise RuntimeError(f"not ready: {late}")
-        downstream = stack.enter_context(Downstream(where).reading())
+        where, downstream, keys = stack.enter_context(_started(directory, say, SHORT_SESSIONS, replicas))
         storms = Storms(where, downstream, History(), keys, hands, say)
         weathers = []
         for seed in seeds:
@@ -42,6 +40,30 @@ def run(directory: Path, seeds: list[int], seconds: float, say: Progress) -> lis
             _report_storm(weathers[-1], say)
         _report_all(storms, weathers, where, say)
         return weathers
+
+
+def run_single(directory: Path, seed: int, say: Progress) -> list[Recovery]:
+    """Each kind of fault alone, with the sessions and timeouts that production has."""
+    with _started(directory, say, {}, REPLICAS) as (where, downstream, keys):
+        recoveries = measure_each(where, downstream, keys, seed, say)
+    _report_machine(say)
+    say(f"longest without a result: {max(each.without_progress for each in recoveries):.1f} s")
+    return recoveries
+
+
+@contextmanager
+def _started(
+    directory: Path, say: Progress, environment: Mapping[str, str], replicas: Mapping[str, int]
+) -> Iterator[tuple[Installation, Downstream, dict[str, str]]]:
+    """An installation whose replicas are ready, its reader downstream, and the API keys of its users."""
+    with installation(directory, say, environment, replicas) as where:
+        keys = open_accounts(where, _USERS)
+        where.replicas.start()
+        late = where.replicas.wait_until_ready(300.0)
+        if late:
+            raise RuntimeError(f"not ready: {late}")
+        with Downstream(where).reading() as downstream:
+            yield where, downstream, keys
 
 
 def _report_storm(weather: Weather, say: Progress) -> None:
@@ -56,7 +78,7 @@ def _report_storm(weather: Weather, say: Progress) -> None:
 
 def _report_all(storms: Storms, weathers: list[Weather], where: Installation, say: Progress) -> None:
     history = storms.history
-    say(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    _report_machine(say)
     for name, operations in (("uploads", history.uploads), ("POSTs", history.posts), ("grants", history.grants)):
         outcomes = Counter(each.outcome.value for each in operations)
         say(f"{name}: {len(operations)} ({', '.join(f'{count} {name}' for name, count in sorted(outcomes.items()))})")
@@ -66,6 +88,12 @@ def _report_all(storms: Storms, weathers: list[Weather], where: Installation, sa
     for kind, count in sorted(sum((weather.kinds for weather in weathers), Counter[str]()).items()):
         say(f"  {count:4} x {kind}")
     say(f"violations: {sum(len(weather.violations) for weather in weathers)}")
+
+
+def _report_machine(say: Progress) -> None:
+    load = ", ".join(f"{each:.0f}" for each in os.getloadavg())
+    cores = f"{os.cpu_count()} cores, load {load}"
+    say(f"machine: {cores}, {platform.machine()}, Python {platform.python_version()}")
 
 
 def _say(line: str) -> None:
@@ -79,6 +107,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of faults for each seed")
     parser.add_argument("--storms", type=int, default=5, help="one after the other, each with its own seed")
     parser.add_argument("--seed", type=int, default=None, help="of the first storm; those after it count up")
+    parser.add_argument("--single", action="store_true", help="measure each kind of fault alone instead")
     parser.add_argument("--keep", type=Path, default=None, help="a folder for logs and data, which stay there")
     options = parser.parse_args()
     first = random.randrange(1_000_000) if options.seed is None else options.seed
@@ -87,6 +116,8 @@ def main() -> int:
         directory = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ocr-faults-")))
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
+        if options.single:
+            return int(bool(too_slow(run_single(directory, first, _say))))
         seeds = [first + number for number in range(options.storms)]
         weathers = run(directory, seeds, options.seconds, _say)
     return int(any(weather.violations for weather in weathers))

@@ -25,6 +25,8 @@ class Upload:
     words: int
     readable: bool
     outcome: Outcome
+    began_at: float = 0.0
+    """On the monotonic clock."""
 
 
 @dataclass(frozen=True)

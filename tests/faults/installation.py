@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,19 +27,26 @@ from tests.support.topics import create_topics
 
 _PARTITIONS = 6
 _MODULES = {
-    "api": ("services.api", 2),
-    "intake": ("services.intake", 2),
-    "ledger": ("services.ledger", 2),
-    "extractor": ("tests.support.scripted_engine", 3),
+    "api": "services.api",
+    "intake": "services.intake",
+    "ledger": "services.ledger",
+    "extractor": "tests.support.scripted_engine",
 }
-"""Which module runs a service, and in how many replicas."""
+"""Which module runs a service."""
 
-# Seconds where production has minutes, so that a run of minutes meets sweeps, sessions and poll intervals that end.
-_QUICK = {
+REPLICAS = {"api": 2, "intake": 2, "ledger": 2, "extractor": 3}
+TWO_OF_EACH = dict.fromkeys(_MODULES, 2)
+
+SHORT_SESSIONS = {
     "OCR_KAFKA_SESSION_TIMEOUT_MS": "6000",
     "OCR_KAFKA_HEARTBEAT_INTERVAL_MS": "1000",
     "OCR_KAFKA_MAX_POLL_INTERVAL_MS": "8000",
     "OCR_KAFKA_TRANSACTION_TIMEOUT_MS": "6000",
+}
+"""So that a freeze of seconds outlasts sessions and poll intervals."""
+
+# Seconds where production has minutes, so that a run of minutes meets sweeps that end.
+_QUICK = {
     "OCR_S3_TIMEOUT_SECONDS": "5",
     "OCR_INTAKE_KAFKA_ENABLED": "true",
     "OCR_INTAKE_SWEEP_INTERVAL_SECONDS": "5",
@@ -78,8 +85,15 @@ class Installation:
 
 
 @contextmanager
-def installation(directory: Path, say: Progress) -> Iterator[Installation]:
+def installation(
+    directory: Path,
+    say: Progress,
+    environment: Mapping[str, str] = SHORT_SESSIONS,
+    replicas: Mapping[str, int] = REPLICAS,
+) -> Iterator[Installation]:
     """A running installation on free ports of the loopback; nothing of it outlives the block.
+
+    The services run with `environment`, in so many `replicas` each, beside what every installation of the suite has.
 
     Raises:
         PartUnavailableError: Kafka's jars, Java, the gateway or PostgreSQL cannot be had on this machine.
@@ -100,7 +114,7 @@ def installation(directory: Path, say: Progress) -> Iterator[Installation]:
         migrate(url)
         store_proxy = proxies.to(int(store.endpoint_url.rsplit(":", 1)[1]))
         database_proxy = proxies.to(make_url(url).port or 0)
-        environment = _environment(store, kafka_proxy, store_proxy, database_proxy, url)
+        variables = _environment(store, kafka_proxy, store_proxy, database_proxy, url) | dict(environment)
         kafka_settings = KafkaSettings.model_validate(
             {"bootstrap_servers": kafka.bootstrap_servers, "partitions": _PARTITIONS}
         )
@@ -110,17 +124,17 @@ def installation(directory: Path, say: Progress) -> Iterator[Installation]:
         settings = ObjectStoreSettings()
         for bucket in (settings.uploads_bucket, settings.results_bucket):
             ensure_bucket(objects, bucket)
-        replicas = Replicas(
+        running = Replicas(
             [
-                replica(service, number, module, environment, _made(directory / "logs"))
-                for service, (module, count) in _MODULES.items()
-                for number in range(count)
+                replica(service, number, module, variables, _made(directory / "logs"))
+                for service, module in _MODULES.items()
+                for number in range(replicas[service])
             ]
         )
-        stack.callback(replicas.close)
+        stack.callback(running.close)
         engine = connect_database(DatabaseSettings(url=SecretStr(url)))
         stack.callback(engine.dispose)
-        client_engine = connect_database(DatabaseSettings(url=SecretStr(environment["OCR_DATABASE_URL"])))
+        client_engine = connect_database(DatabaseSettings(url=SecretStr(variables["OCR_DATABASE_URL"])))
         stack.callback(client_engine.dispose)
         yield Installation(
             kafka=kafka,
@@ -129,7 +143,7 @@ def installation(directory: Path, say: Progress) -> Iterator[Installation]:
             kafka_proxy=kafka_proxy,
             store_proxy=store_proxy,
             database_proxy=database_proxy,
-            replicas=replicas,
+            replicas=running,
             kafka_settings=kafka_settings,
             uploads_bucket=settings.uploads_bucket,
             results_bucket=settings.results_bucket,

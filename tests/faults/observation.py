@@ -37,8 +37,8 @@ class Downstream:
     where: Installation
     results: list[ResultCompleted | ResultFailed] = field(default_factory=list)
     usage: list[UsageRecorded] = field(default_factory=list)
-    arrivals: list[float] = field(default_factory=list)
-    """When each terminal result came, on the monotonic clock."""
+    arrived: dict[str, float] = field(default_factory=dict)
+    """When each terminal result came, on the monotonic clock, by its id."""
     _stopping: Event = field(default_factory=Event)
 
     @contextmanager
@@ -69,7 +69,7 @@ class Downstream:
         event = decode(message.headers(), message.value()).data
         if isinstance(event, ResultCompleted | ResultFailed):
             self.results.append(event)
-            self.arrivals.append(time.monotonic())
+            self.arrived[event.result_id] = time.monotonic()
         elif isinstance(event, UsageRecorded):
             self.usage.append(event)
 

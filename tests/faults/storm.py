@@ -104,7 +104,7 @@ class Storms:
             time.sleep(_LOOK_SECONDS)
 
     def _longest_gap(self, began_at: float, struck: list[Struck]) -> tuple[float, list[str]]:
-        moments = [began_at, *(moment for moment in self.downstream.arrivals if moment > began_at)]
+        moments = [began_at, *(moment for moment in sorted(self.downstream.arrived.values()) if moment > began_at)]
         gaps = [(later - earlier, earlier, later) for earlier, later in pairwise(moments)]
         if not gaps:
             return 0.0, []

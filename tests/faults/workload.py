@@ -7,6 +7,7 @@ import http.client
 import json
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -73,7 +74,7 @@ class Workload:
         )
         words, readable, body = _content(chance)
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        upload = Upload(key.split("/")[1], key, etag, words, readable, Outcome.UNKNOWN)
+        upload = Upload(key.split("/")[1], key, etag, words, readable, Outcome.UNKNOWN, time.monotonic())
         # Noted before it begins: what it does may be seen before it ends. This is the only thread that uploads.
         self.history.uploads.append(upload)
         try:
