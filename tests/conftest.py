@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.coverage import COVERAGE, Coverage
 
@@ -18,6 +19,9 @@ _MARKERS = ("unit", "contract", "integration", "e2e", "faults")
 def pytest_configure(config: pytest.Config) -> None:
     """Begins the note of what this run meets."""
     config.stash[COVERAGE] = Coverage()
+    # How long an example takes is the machine's affair: one with much else to do must not fail a test by it.
+    settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any-machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """The chart, rendered by Helm: valid by Kubernetes' own schemas, nobody is root, and every setting exists."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from schemas.topics import TOPICS
 from services.runtime import groups
+from tests.support.compose import load_compose, required_variables
 from tests.support.coverage import Coverage, real_parts_required
 from tests.support.documents import ROOT
 from tests.support.downloads import PartUnavailableError, Progress, helm_binary
@@ -155,6 +157,38 @@ def test_every_setting_exists_and_credentials_come_from_secrets(render: Render) 
 
 def _database(deployment: Manifest) -> bool:
     return "OCR_DATABASE_URL" in _env(deployment["spec"]["template"]["spec"])
+
+
+def test_what_the_api_and_the_extractor_spool_lies_on_a_disk_of_bounded_size(render: Render) -> None:
+    deployments = _of_kind(render("api.spoolSizeLimit=5Gi"), "Deployment")
+    spooling = {}
+    for name, deployment in deployments.items():
+        pod = deployment["spec"]["template"]["spec"]
+        volumes = {volume["name"]: volume.get("emptyDir") for volume in pod["volumes"]}
+        mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+        directories = {value for variable, value in _env(pod).items() if variable.endswith("_SPOOL_DIR")}
+        assert directories <= set(mounts)
+        if directories:
+            spooling[name] = volumes[mounts[directories.pop()]]
+    # No `medium: Memory`: what is spooled would count against the limit of the pod.
+    assert spooling == {"api": {"sizeLimit": "5Gi"}, "extractor": {"sizeLimit": "2Gi"}}
+
+
+def test_limits_are_those_of_the_compose_file_or_above(render: Render) -> None:
+    compose = load_compose(dict.fromkeys(required_variables(), "x"))["services"]
+    for name, deployment in _of_kind(render(), "Deployment").items():
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        given, asked = (
+            container["resources"]["limits"]["memory"],
+            compose[name]["deploy"]["resources"]["limits"]["memory"],
+        )
+        assert _mebibytes(given) >= _mebibytes(asked), f"{name}: {given} in the chart, {asked} in docker-compose.yml"
+
+
+def _mebibytes(text: str) -> int:
+    """Of a quantity as Kubernetes or Compose writes it."""
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi|m|g)", text).groups()  # type: ignore[union-attr]
+    return int(number) * (1024 if unit in ("Gi", "g") else 1)
 
 
 def test_extractors_scale_on_the_lag_of_their_own_group_on_both_lanes(render: Render) -> None:

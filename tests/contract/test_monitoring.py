@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 from prometheus_client import Counter, Gauge, Histogram
@@ -52,6 +53,35 @@ def _queries() -> Iterator[str]:
     yield from (rule["expr"] for rule in _rules())
     for panel in dashboard()["panels"]:
         yield from (target["expr"] for target in panel["targets"])
+
+
+def test_every_query_is_promql_and_of_the_types_its_functions_take() -> None:
+    queries = list(_queries())
+    assert len(queries) > 30
+    for query in queries:
+        # Grafana puts a duration in the place of its own variables.
+        promql_parser.parse(query.replace("$__rate_interval", "5m"))
+
+
+@pytest.mark.parametrize("wrong", ["sum(", "rate(ocr_ledger_accounts)", 'up{job="a\\.b"}', "ocr_x >", "nonsense(up)"])
+def test_the_check_of_queries_can_fail(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        promql_parser.parse(wrong)
+
+
+def test_every_wait_of_a_rule_is_a_duration() -> None:
+    waits = [rule["for"] for rule in _rules() if "for" in rule]
+    assert waits
+    assert all(re.fullmatch(r"(\d+)[smh]", wait) for wait in waits)
+
+
+def test_every_label_of_a_summary_is_one_that_its_alert_has() -> None:
+    for rule in _rules():
+        told = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+        kept = {each for by in re.findall(r"by \(([^)]*)\)", rule["expr"]) for each in re.split(r",\s*", by)}
+        # Without an aggregation the series' own labels stay, with those of its target.
+        assert told <= kept or " by " not in rule["expr"], f"{rule['alert']}: {told - kept}"
+        assert told <= {"job", "instance"} | kept, rule["alert"]
 
 
 def test_every_metric_of_a_query_is_exported_with_the_labels_that_are_asked_for() -> None:
