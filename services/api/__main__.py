@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import uvicorn
 from botocore.exceptions import BotoCoreError
@@ -34,6 +35,7 @@ from services.api.stores import Stores, in_thread
 from services.api.storing import FileStorer
 from services.api.uploads import SignPut, Uploads, put_signer
 from services.api.waiters import InFlight, Waiters
+from services.api.webhooks import Webhooks
 from services.runtime.admission import BalanceReader, BalanceTable
 from services.runtime.database import create_database
 from services.runtime.dead_letters import DeadLetters
@@ -51,10 +53,13 @@ from services.runtime.settings import (
     ProcessSettings,
 )
 from services.runtime.tracing import configure_tracing
+from services.webhook_registry.addresses import AddressPolicy
+from services.webhook_registry.settings import WebhookSettings
 
 _log = logging.getLogger(__name__)
 
 _DATABASE_THREADS = 4
+_LOOKUP_THREADS = 4
 _KEEP_ALIVE_SECONDS = 75
 """Longer than load balancers keep an idle connection: else one is closed just as they send a request on it."""
 
@@ -70,6 +75,7 @@ class Clients:
     dead_letters: DeadLetters
     store_threads: Executor
     database_threads: Executor
+    lookup_threads: Executor
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,9 @@ def _connect(stack: ExitStack, settings: ApiSettings) -> Clients:
     kafka, object_store = KafkaSettings(), ObjectStoreSettings()
     store_threads = stack.enter_context(ThreadPoolExecutor(settings.store_threads, "store"))
     database_threads = stack.enter_context(ThreadPoolExecutor(_DATABASE_THREADS, "database"))
+    # Not entered: a name server that hangs must not hold up the end of the process.
+    lookup_threads = ThreadPoolExecutor(_LOOKUP_THREADS, "lookup")
+    stack.callback(lookup_threads.shutdown, wait=False, cancel_futures=True)
     engine = create_database(DatabaseSettings())
     stack.callback(engine.dispose)
     store = connect(object_store)
@@ -139,6 +148,7 @@ def _connect(stack: ExitStack, settings: ApiSettings) -> Clients:
         dead_letters=DeadLetters(raw_producer),
         store_threads=store_threads,
         database_threads=database_threads,
+        lookup_threads=lookup_threads,
     )
 
 
@@ -207,8 +217,22 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
         live=lambda: first_problem(
             readers.replies.stopped, readers.balances.stopped, lambda: producer_problem(clients.producer)
         ),
+        webhooks=_webhooks(clients, stores),
         overview=Overviews(clients.engine, clients.database_threads, KafkaSettings(), table.posted_until),
         console_policy=_console_policy(clients.sign_put, object_store),
+    )
+
+
+def _webhooks(clients: Clients, stores: Stores) -> Webhooks:
+    settings = WebhookSettings()
+    return Webhooks(
+        clients.engine,
+        clients.database_threads,
+        clients.lookup_threads,
+        AddressPolicy.of(settings.allowed_networks).check_url,
+        stores.document,
+        secret_overlap=timedelta(hours=settings.secret_overlap_hours),
+        lookups_in_flight=InFlight(_LOOKUP_THREADS, 1),
     )
 
 

@@ -12,7 +12,7 @@ from services.api.documentation import openapi_of
 from services.api.errors import install_error_handlers
 from services.api.middleware import AroundEveryRequest
 from services.api.parts import Parts
-from services.api.routes import files, layout, ocr, operations, operator, results, tokens
+from services.api.routes import files, layout, ocr, operations, operator, results, tokens, webhooks
 from services.api.routes.console import console_router
 from services.api.settings import ApiSettings
 
@@ -37,7 +37,7 @@ def create_app(settings: ApiSettings, open_parts: OpenParts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for subject in (ocr, results, layout, files, tokens, operator, operations):
+    for subject in (ocr, results, layout, files, tokens, webhooks, operator, operations):
         app.include_router(subject.router)
     app.include_router(console_router())
     install_error_handlers(app, settings.retry_after_seconds)

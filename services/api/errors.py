@@ -37,6 +37,11 @@ ERRORS: Mapping[str, ErrorKind] = {
     "invalid_key": ErrorKind(
         400, "The key is not of the form `ocr/<user_id>/<filename.ext>`.", "Invalid file key format"
     ),
+    "invalid_webhook": ErrorKind(
+        400,
+        "The address is none that webhooks may reach, or there are too many.",
+        "The host hook.example is at 10.1.2.3, which is not a public address",
+    ),
     "invalid_api_key": ErrorKind(
         401, "The API key is missing, unknown, revoked or expired.", "Missing API key: send it as X-API-Key"
     ),
@@ -44,6 +49,9 @@ ERRORS: Mapping[str, ErrorKind] = {
     "forbidden": ErrorKind(403, "The API key lacks the scope.", "This API key lacks the scope 'process'"),
     "file_not_found": ErrorKind(
         404, "Nothing of yours is there.", "File not found: upload it first, then process its key"
+    ),
+    "webhook_not_found": ErrorKind(
+        404, "There is no such webhook or delivery of yours.", "There is no such webhook or delivery"
     ),
     "not_found": ErrorKind(404, "There is no such page.", "Not Found"),
     "method_not_allowed": ErrorKind(405, "The page does not take this method.", "Method Not Allowed"),

@@ -28,6 +28,8 @@ class Scope(StrEnum):
 
     PROCESS = "process"
     READ = "read"
+    WEBHOOKS = "webhooks"
+    """Where results are sent: beyond the life of the key itself."""
     OPERATE = "operate"
     """The operator's view, over all users."""
 

@@ -22,6 +22,7 @@ from services.api.searchable_pdf import PdfMaker
 from services.api.storing import FileStorer
 from services.api.transactions import TransactionPage
 from services.api.uploads import Uploads
+from services.api.webhooks import Webhooks
 from services.runtime.admission import BalanceTable
 
 
@@ -62,6 +63,7 @@ class Parts:
     ready: Callable[[], Awaitable[str | None]]
     live: Callable[[], str | None]
     overview: Callable[[], Awaitable[Overview]]
+    webhooks: Webhooks
     console_policy: str = content_security_policy()
     """What the console's page may load and call."""
 
@@ -105,4 +107,5 @@ def _caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
 UsedParts = Annotated[Parts, Depends(parts_of)]
 ProcessingCaller = Annotated[Caller, Depends(_caller_with(Scope.PROCESS))]
 OperatingCaller = Annotated[Caller, Depends(_caller_with(Scope.OPERATE))]
+WebhookCaller = Annotated[Caller, Depends(_caller_with(Scope.WEBHOOKS))]
 ReadingCaller = Annotated[Caller, Depends(_caller_with(Scope.READ))]

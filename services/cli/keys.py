@@ -20,7 +20,9 @@ def create(
     user: Annotated[str, typer.Argument(help="The user id: the second part of that user's object keys.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="`process`, `read` or `operate`; repeat it for several. Default: process and read."),
+        typer.Option(
+            help="`process`, `read`, `webhooks` or `operate`; repeat it for several. Default: process and read."
+        ),
     ] = None,
     expires_in_days: Annotated[float | None, typer.Option(min=0.0, help="Default: never.")] = None,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",

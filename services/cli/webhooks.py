@@ -1,8 +1,8 @@
-"""`ocr-services webhooks add|list|remove|deliveries`: who is told of results, and how that went."""
+"""`ocr-services webhooks add|list|rotate|remove|deliveries|resend`: who is told of results, and how that went."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,9 +10,11 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from services.webhooks.deliveries import LoggedDelivery
+    from services.webhook_registry.log import LoggedDelivery
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks: add, list, remove, and the log of deliveries.")
+app = typer.Typer(
+    no_args_is_help=True, help="Webhooks: add, list, rotate, remove; the log of deliveries, and sending one again."
+)
 
 
 @app.command()
@@ -25,9 +27,9 @@ def add(
     ] = None,
 ) -> None:
     """Register an address and print the secret that signs what it gets: standard output is the secret alone."""
-    from services.webhooks.addresses import AddressPolicy, ForbiddenAddress
-    from services.webhooks.registry import InvalidWebhook, add_webhook
-    from services.webhooks.settings import WebhookSettings
+    from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress
+    from services.webhook_registry.registry import InvalidWebhook, add_webhook
+    from services.webhook_registry.settings import WebhookSettings
 
     try:
         AddressPolicy.of(WebhookSettings().allowed_networks).check_url(url)
@@ -43,7 +45,7 @@ def add(
 @app.command("list")
 def list_webhooks(user: Annotated[str | None, typer.Argument(help="Only this user's.")] = None) -> None:
     """List registrations, oldest first, without their secrets."""
-    from services.webhooks.registry import list_webhooks
+    from services.webhook_registry.registry import list_webhooks
 
     with _database() as engine:
         for each in list_webhooks(engine, user):
@@ -51,9 +53,25 @@ def list_webhooks(user: Annotated[str | None, typer.Argument(help="Only this use
 
 
 @app.command()
+def rotate(webhook_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
+    """Give it a new secret and print that alone; the one before signs beside it for a while."""
+    from services.webhook_registry.registry import UnknownWebhook, rotate_secret
+    from services.webhook_registry.settings import WebhookSettings
+
+    overlap = timedelta(hours=WebhookSettings().secret_overlap_hours)
+    with _database() as engine:
+        try:
+            secret, until = rotate_secret(engine, webhook_id, overlap, datetime.now(UTC))
+        except UnknownWebhook as error:
+            raise typer.BadParameter(f"there is no webhook with the id {webhook_id}") from error
+    typer.echo(f"the secret before signs, too, until {until:%Y-%m-%dT%H:%M:%SZ}; keep the new one:", err=True)
+    typer.echo(secret)
+
+
+@app.command()
 def remove(webhook_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
     """End a registration; what is still to be delivered there is dropped, its log stays."""
-    from services.webhooks.registry import UnknownWebhook, remove_webhook
+    from services.webhook_registry.registry import UnknownWebhook, remove_webhook
 
     with _database() as engine:
         try:
@@ -72,7 +90,7 @@ def deliveries(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
 ) -> None:
     """Show the log, newest first: when, what, to where, and how the last attempt went."""
-    from services.webhooks.deliveries import logged_deliveries
+    from services.webhook_registry.log import logged_deliveries
 
     with _database() as engine:
         for each in logged_deliveries(engine, webhook_id=webhook_id, statuses=status or (), limit=limit):
@@ -80,6 +98,36 @@ def deliveries(
                 f"{each.created_at:%Y-%m-%dT%H:%M:%SZ}  {each.status:9}  {each.event_type}  {each.result_id}  "
                 f"webhook {each.webhook_id}  delivery {each.id}  {_last_attempt(each)}"
             )
+
+
+@app.command()
+def resend(delivery_id: Annotated[str, typer.Argument(metavar="DELIVERY", help="As `deliveries` shows it.")]) -> None:
+    """Send a delivery again, under its old id: its text comes from the result, as the log keeps none."""
+    from services.runtime.documents import DocumentStore
+    from services.runtime.errors import StoreUnavailable
+    from services.runtime.object_store import connect
+    from services.runtime.settings import ObjectStoreSettings
+    from services.webhook_registry.log import UnknownDelivery, logged_delivery, send_again
+    from services.webhook_registry.payloads import CannotTellAgain, body_of_document
+
+    store_settings = ObjectStoreSettings()
+    documents = DocumentStore(connect(store_settings), store_settings.results_bucket)
+    with _database() as engine:
+        try:
+            logged = logged_delivery(engine, delivery_id)
+            found = documents.read(logged.user_id, logged.result_id)
+            body = body_of_document(found.document if found else None, logged.event_type, logged.webhook_id)
+            send_again(engine, delivery_id, body, datetime.now(UTC))
+        except UnknownDelivery as error:
+            raise typer.BadParameter(
+                f"there is no delivery with the id {delivery_id}, or no webhook any more"
+            ) from error
+        except CannotTellAgain as error:
+            raise typer.BadParameter(str(error)) from error
+        except StoreUnavailable as error:
+            typer.echo(f"The object store cannot be reached: {error}", err=True)
+            raise typer.Exit(1) from error
+    typer.echo(f"{delivery_id} is due again")
 
 
 def _last_attempt(delivery: "LoggedDelivery") -> str:

@@ -19,11 +19,11 @@ from services.runtime.migrations import missing_migration
 from services.runtime.settings import DatabaseSettings, KafkaSettings, ProcessSettings
 from services.runtime.shutdown import stop_on_signals
 from services.runtime.tracing import configure_tracing
-from services.webhooks.addresses import AddressPolicy
+from services.webhook_registry.addresses import AddressPolicy
+from services.webhook_registry.settings import WebhookSettings
 from services.webhooks.consumer import ResultConsumer
 from services.webhooks.dispatcher import Dispatcher
 from services.webhooks.sending import Sender
-from services.webhooks.settings import WebhookSettings
 
 _log = logging.getLogger("services.webhooks")
 

@@ -22,9 +22,9 @@ from services.runtime.dead_letters import DeadLetters
 from services.runtime.errors import TransientError
 from services.runtime.kafka import consumer_config, create_consumer, topic_name
 from services.runtime.settings import KafkaSettings
+from services.webhook_registry.payloads import Notice, notice_of
+from services.webhook_registry.registry import Webhook, webhooks_of
 from services.webhooks.deliveries import enqueue
-from services.webhooks.payloads import Notice, notice_of
-from services.webhooks.registry import Webhook, webhooks_of
 
 _log = logging.getLogger(__name__)
 

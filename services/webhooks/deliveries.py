@@ -4,7 +4,7 @@ An attempt is claimed before it is made: the claim counts it, and moves the deli
 attempt. Of several replicas one wins the claim; one that dies in the middle of an attempt loses it to the next claim.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,9 +12,10 @@ from sqlalchemy import Engine, RowMapping, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.runtime.database import reading, transaction
-from services.webhooks.payloads import Notice
-from services.webhooks.registry import Webhook
-from services.webhooks.tables import ATTEMPTS, DELIVERIES, WEBHOOKS
+from services.webhook_registry.log import Attempt
+from services.webhook_registry.payloads import Notice
+from services.webhook_registry.registry import Webhook
+from services.webhook_registry.tables import ATTEMPTS, DELIVERIES, WEBHOOKS
 
 _CLAIM_MAX = 64
 _ERROR_CHARACTERS_MAX = 500
@@ -27,40 +28,19 @@ class Claim:
     delivery_id: str
     user_id: str
     url: str
-    secret: str
+    secrets: tuple[str, ...]
+    """The newest first; the one before it while its time lasts."""
     body: bytes
     attempt: int
+    """As the log numbers it."""
     traceparent: str | None = None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """How one attempt went; a status where an answer came, else what kept it from coming."""
-
-    started_at: datetime
-    milliseconds: int
-    status_code: int | None
-    error: str | None
+    attempts_before: int = 0
+    """Those before it was sent again on demand."""
 
     @property
-    def is_delivered(self) -> bool:
-        """Whether the receiver took it."""
-        return self.status_code is not None and 200 <= self.status_code < 300
-
-
-@dataclass(frozen=True)
-class LoggedDelivery:
-    """A delivery as the log shows it, with its last attempt."""
-
-    id: str
-    webhook_id: str
-    event_type: str
-    result_id: str
-    status: str
-    attempts: int
-    created_at: datetime
-    next_attempt_at: datetime
-    last: Attempt | None
+    def attempt_of_this_time(self) -> int:
+        """What patience is counted by."""
+        return self.attempt - self.attempts_before
 
 
 def enqueue(engine: Engine, notices: Iterable[tuple[Webhook, Notice]], now: datetime) -> int:
@@ -89,7 +69,13 @@ def claim(
     """
     full = [user_id for user_id, under_way in busy.items() if under_way >= per_user_max]
     due = (
-        select(DELIVERIES, WEBHOOKS.c.url, WEBHOOKS.c.secret)
+        select(
+            DELIVERIES,
+            WEBHOOKS.c.url,
+            WEBHOOKS.c.secret,
+            WEBHOOKS.c.previous_secret,
+            WEBHOOKS.c.previous_secret_until,
+        )
         .join(WEBHOOKS, WEBHOOKS.c.id == DELIVERIES.c.webhook_id)
         .where(DELIVERIES.c.status == "pending", DELIVERIES.c.next_attempt_at <= now)
         .order_by(DELIVERIES.c.next_attempt_at)
@@ -115,7 +101,7 @@ def claim(
             if connection.execute(update(DELIVERIES).where(unclaimed).values(changed)).rowcount != 1:
                 continue
             free[row["user_id"]] = left - 1
-            taken.append(_claim(row))
+            taken.append(_claim(row, now))
     return taken
 
 
@@ -145,31 +131,6 @@ def record(engine: Engine, claimed: Claim, attempt: Attempt, pause_seconds: floa
         )
 
 
-def logged_deliveries(
-    engine: Engine, *, webhook_id: str | None = None, statuses: Collection[str] = (), limit: int = 50
-) -> Sequence[LoggedDelivery]:
-    """The log, newest first. Raises `DatabaseUnavailable`."""
-    last = (ATTEMPTS.c.delivery_id == DELIVERIES.c.id) & (ATTEMPTS.c.number == DELIVERIES.c.attempts)
-    query = select(DELIVERIES, ATTEMPTS.c.started_at, ATTEMPTS.c.milliseconds, ATTEMPTS.c.status_code, ATTEMPTS.c.error)
-    query = query.outerjoin(ATTEMPTS, last).order_by(DELIVERIES.c.created_at.desc(), DELIVERIES.c.id).limit(limit)
-    if webhook_id is not None:
-        query = query.where(DELIVERIES.c.webhook_id == webhook_id)
-    if statuses:
-        query = query.where(DELIVERIES.c.status.in_(statuses))
-    with reading(engine) as connection:
-        rows = connection.execute(query).mappings().all()
-    names = ("id", "webhook_id", "event_type", "result_id", "status", "attempts", "created_at", "next_attempt_at")
-    return [
-        LoggedDelivery(
-            **{name: row[name] for name in names},
-            last=None
-            if row["started_at"] is None
-            else Attempt(row["started_at"], row["milliseconds"], row["status_code"], row["error"]),
-        )
-        for row in rows
-    ]
-
-
 def forget_before(engine: Engine, moment: datetime) -> int:
     """Removes what ended before `moment` from the log; returns how many. Raises `DatabaseUnavailable`."""
     old = select(DELIVERIES.c.id).where(DELIVERIES.c.ended_at < moment)
@@ -178,15 +139,18 @@ def forget_before(engine: Engine, moment: datetime) -> int:
         return connection.execute(delete(DELIVERIES).where(DELIVERIES.c.ended_at < moment)).rowcount
 
 
-def _claim(row: RowMapping) -> Claim:
+def _claim(row: RowMapping, now: datetime) -> Claim:
+    until = row["previous_secret_until"]
+    previous = (row["previous_secret"],) if until is not None and until > now else ()
     return Claim(
         delivery_id=row["id"],
         user_id=row["user_id"],
         url=row["url"],
-        secret=row["secret"],
+        secrets=(row["secret"], *previous),
         body=row["body"].encode(),
         attempt=row["attempts"] + 1,
         traceparent=row["traceparent"],
+        attempts_before=row["attempts_before"],
     )
 
 

@@ -12,10 +12,11 @@ from services.runtime import tracing
 from services.runtime.errors import DatabaseUnavailable
 from services.runtime.health import Liveness
 from services.runtime.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
-from services.webhooks.deliveries import Attempt, Claim, claim, forget_before, record
+from services.webhook_registry.log import Attempt
+from services.webhook_registry.settings import WebhookSettings
+from services.webhooks.deliveries import Claim, claim, forget_before, record
 from services.webhooks.schedule import Schedule
 from services.webhooks.sending import Sender
-from services.webhooks.settings import WebhookSettings
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Dispatcher:
     async def _deliver(self, claimed: Claim) -> None:
         try:
             attempt = await self._attempt(claimed)
-            pause = None if attempt.is_delivered else self._schedule.pause_seconds(claimed.attempt)
+            pause = None if attempt.is_delivered else self._schedule.pause_seconds(claimed.attempt_of_this_time)
             outcome = "delivered" if attempt.is_delivered else "failed" if pause is None else "retried"
             WEBHOOK_ATTEMPTS.labels(outcome=outcome).inc()
             WEBHOOK_SECONDS.observe(attempt.milliseconds / 1000)

@@ -11,9 +11,10 @@ from typing import Any
 import httpcore
 
 from services.runtime import tracing
-from services.webhooks.addresses import AddressPolicy, ForbiddenAddress, Resolve, parse_url, resolve
-from services.webhooks.deliveries import Attempt, Claim
-from services.webhooks.signing import SIGNATURE_HEADER, signature
+from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress, Resolve, parse_url, resolve
+from services.webhook_registry.log import Attempt
+from services.webhook_registry.signing import SIGNATURE_HEADER, signature
+from services.webhooks.deliveries import Claim
 
 _USER_AGENT = b"ocr-services-webhooks/1"
 _ANSWER_BYTES_MAX = 64 * 1024
@@ -115,7 +116,7 @@ class Sender:
         headers = [
             (b"Content-Type", b"application/json"),
             (b"User-Agent", _USER_AGENT),
-            (SIGNATURE_HEADER.encode(), signature(claim.secret, timestamp, claim.body).encode()),
+            (SIGNATURE_HEADER.encode(), signature(claim.secrets, timestamp, claim.body).encode()),
         ]
         if (traceparent := tracing.current()) is not None:
             headers.append((b"traceparent", traceparent.encode()))

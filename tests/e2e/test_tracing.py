@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.webhooks.registry import add_webhook
+from services.webhook_registry.registry import add_webhook
 from tests.integration.webhooks.receiver import Receiver
 from tests.support.otlp import CollectedSpan, Collector, way_up
 from tests.support.scripted_engine import picture

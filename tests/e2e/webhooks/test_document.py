@@ -1,50 +1,41 @@
-"""docs/webhooks.md as it stands there: its receiver and its commands, against a running stack."""
+"""docs/webhooks.md as it stands there: its receiver, its commands and its calls, against a running stack."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from services.local.ports import free_port
+from services.local.up import readme_exports
 from tests.e2e.local.running import RunningStack, eventually, running_stack
 from tests.support.documents import ROOT, marked_block
 
 DOCUMENT = ROOT / "docs/webhooks.md"
+_RECEIPT = (ROOT / "samples/receipt.jpg").read_bytes()
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[RunningStack]:
-    with running_stack(tmp_path / "data") as running:
-        yield running
+@dataclass
+class Reader:
+    """Somebody who follows the page in a folder of their own."""
 
+    folder: Path
+    environment: dict[str, str]
 
-def test_the_documents_receiver_hears_of_an_upload(stack: RunningStack, tmp_path: Path) -> None:
-    port = free_port()
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    command = programs / "ocr-services"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m services.cli "$@"\n')
-    command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    environment = dict(os.environ) | {
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "OCR_DATABASE_URL": f"sqlite:///{tmp_path / 'data' / 'ocr.db'}",
-        "OCR_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
-        "RECEIVER_URL": f"http://127.0.0.1:{port}/hook",
-        "RECEIVER_PORT": str(port),
-    }
-
-    def shell(name: str) -> str:
+    def shell(self, command: str) -> str:
+        """What a command prints."""
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", marked_block(DOCUMENT, name)],
-            cwd=tmp_path,
-            env=environment,
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=60,
@@ -53,17 +44,76 @@ def test_the_documents_receiver_hears_of_an_upload(stack: RunningStack, tmp_path
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert environment["RECEIVER_URL"] in shell("add")
-    heard = tmp_path / "heard"
-    with heard.open("wb") as output:
-        receiver = subprocess.Popen(
-            [sys.executable, "-c", marked_block(DOCUMENT, "receiver")], cwd=tmp_path, env=environment, stdout=output
-        )
-    try:
-        key = stack.put("told.jpg", (ROOT / "samples/receipt.jpg").read_bytes())
+    def block(self, name: str) -> str:
+        """What a block of the page prints."""
+        return self.shell(marked_block(DOCUMENT, name))
+
+    @contextmanager
+    def receiver(self) -> Iterator[Path]:
+        """The page's receiver, with the secret of now; the file holds what it prints."""
+        heard = self.folder / "heard"
+        with heard.open("wb") as output:
+            program = marked_block(DOCUMENT, "receiver")
+            process = subprocess.Popen(
+                [sys.executable, "-c", program], cwd=self.folder, env=self.environment, stdout=output
+            )
+        try:
+            yield heard
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[RunningStack]:
+    with running_stack(tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def reader(stack: RunningStack, tmp_path: Path) -> Reader:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    command = programs / "ocr-services"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m services.cli "$@"\n')
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    port = free_port()
+    exported = dict(re.findall(r"([A-Z_0-9]+)='?([^' ]+)'?", readme_exports(stack.facts)))
+    own = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "OCR_DATABASE_URL": f"sqlite:///{tmp_path / 'data' / 'ocr.db'}",
+        "OCR_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "RECEIVER_URL": f"http://127.0.0.1:{port}/hook",
+        "RECEIVER_PORT": str(port),
+    }
+    return Reader(tmp_path, dict(os.environ) | exported | own)
+
+
+def test_the_pages_receiver_hears_of_uploads_however_it_was_registered(stack: RunningStack, reader: Reader) -> None:
+    listed = reader.block("add")
+    assert reader.environment["RECEIVER_URL"] in listed
+    with reader.receiver() as heard:
+        key = stack.put("told.jpg", _RECEIPT)
         assert eventually(lambda: heard.read_text().startswith(f"result.completed {key} ")), heard.read_text()
-        assert eventually(lambda: "delivered  result.completed" in shell("log"))
-    finally:
-        receiver.kill()
-        receiver.wait()
-    assert len(heard.read_text().splitlines()) == 1
+        assert eventually(lambda: "delivered  result.completed" in reader.block("log"))
+        assert len(heard.read_text().splitlines()) == 1
+    reader.shell(f"ocr-services webhooks remove {listed.split()[0]}")
+
+    listed = reader.block("http")
+    assert reader.environment["RECEIVER_URL"] in listed
+    assert "whsec_" not in listed
+    with reader.receiver() as heard:
+        key = stack.put("again.jpg", _RECEIPT)
+        assert eventually(lambda: heard.read_text().startswith(f"result.completed {key} ")), heard.read_text()
+        assert eventually(lambda: "attempt 1: 204" in reader.block("log").splitlines()[0])
+        reader.block("resend")
+        assert eventually(lambda: "attempt 2: 204" in reader.block("log").splitlines()[0])
+        before = (reader.folder / "secret.txt").read_text()
+        reader.block("rotate")
+        assert (reader.folder / "secret.txt").read_text() != before
+        # The receiver that runs knows the old secret alone, which still signs.
+        key = stack.put("rotated.jpg", _RECEIPT)
+        assert eventually(lambda: f"result.completed {key} " in heard.read_text()), heard.read_text()
+        # What was sent again has the old id: the receiver knew it.
+        assert len(heard.read_text().splitlines()) == 2

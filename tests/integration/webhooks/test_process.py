@@ -24,7 +24,7 @@ from services.runtime.database import create_database
 from services.runtime.kafka import dead_letters_name
 from services.runtime.migrations import migrate_engine
 from services.runtime.settings import DatabaseSettings
-from services.webhooks.deliveries import LoggedDelivery, logged_deliveries
+from services.webhook_registry.log import LoggedDelivery, logged_deliveries, send_again
 from tests.integration.webhooks.receiver import Receiver, answer, hang
 from tests.support.parts import KafkaPart, ObjectStorePart
 from tests.support.stage import Stage, Worker, raise_stage, wait_for
@@ -167,6 +167,12 @@ def test_a_500_for_ever_ends_and_is_logged(installation: Installation) -> None:
     eventually(lambda: [each.status for each in installation.log()] == ["failed"], "the end")
     assert len(receiver.requests) == 3
     assert "attempt 3: 500" in installation.command("deliveries", "--status", "failed").stdout
+    # Sent again on demand it is the same delivery, with as much patience as at first.
+    (ended,) = installation.log()
+    _, _, body = receiver.requests[0]
+    send_again(installation.engine, ended.id, body.decode(), datetime.now(UTC))
+    eventually(lambda: [(each.status, each.attempts) for each in installation.log()] == [("failed", 6)], "the same end")
+    assert len({told["id"] for told in receiver.bodies()}) == 1
 
 
 def test_a_slow_receiver_holds_up_nobody_else(installation: Installation) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from services.webhooks.addresses import AddressPolicy, Resolve, resolve
-from services.webhooks.deliveries import Attempt, Claim
+from services.webhook_registry.addresses import AddressPolicy, Resolve, resolve
+from services.webhook_registry.log import Attempt
+from services.webhook_registry.signing import signature
+from services.webhooks.deliveries import Claim
 from services.webhooks.sending import Sender
-from services.webhooks.signing import signature
 from tests.integration.webhooks.receiver import Receiver, answer, drip, flood, hang, speak_ssh
 
 _LOCAL = AddressPolicy.of("127.0.0.0/8")
@@ -29,7 +30,7 @@ def attempt(url: str, policy: AddressPolicy = _LOCAL, seconds: float = 5.0, reso
     async def run() -> Attempt:
         sender = Sender(policy, attempt_seconds_max=seconds, resolve=resolve)
         try:
-            return await sender.attempt(Claim("d", "alice", url, "whsec_s", b'{"a":1}', 1))
+            return await sender.attempt(Claim("d", "alice", url, ("whsec_s",), b'{"a":1}', 1))
         finally:
             await sender.close()
 
@@ -44,7 +45,7 @@ def test_a_delivery_is_signed_as_of_now(receiver: Receiver) -> None:
     found = re.fullmatch(r"t=(\d+),v1=[0-9a-f]{64}", headers["OCR-Signature"])
     assert found
     assert abs(int(found[1]) - time.time()) < 5
-    assert headers["OCR-Signature"] == signature("whsec_s", int(found[1]), body)
+    assert headers["OCR-Signature"] == signature(("whsec_s",), int(found[1]), body)
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 500, 503])

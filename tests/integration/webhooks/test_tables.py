@@ -14,9 +14,9 @@ from schemas.events import ErrorCode
 from services.runtime.database import create_database, reading
 from services.runtime.migrations import migrate_engine
 from services.runtime.settings import DatabaseSettings
-from services.webhooks.deliveries import Attempt, Claim, claim, enqueue, forget_before, logged_deliveries, record
-from services.webhooks.payloads import Notice, notice_of
-from services.webhooks.registry import (
+from services.webhook_registry.log import Attempt, logged_deliveries
+from services.webhook_registry.payloads import Notice, notice_of
+from services.webhook_registry.registry import (
     PER_USER_MAX,
     InvalidWebhook,
     UnknownWebhook,
@@ -26,7 +26,8 @@ from services.webhooks.registry import (
     remove_webhook,
     webhooks_of,
 )
-from services.webhooks.tables import ATTEMPTS, DELIVERIES, METADATA
+from services.webhook_registry.tables import ATTEMPTS, DELIVERIES, METADATA
+from services.webhooks.deliveries import Claim, claim, enqueue, forget_before, record
 from tests.unit.api.fakes import NOW, USER, completed, failed
 
 _SECOND = timedelta(seconds=1)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
 
 from schemas.document import BlockLayout, Document, DocumentStatus, LineLayout, PageLayout, WordLayout
 from schemas.events import (
@@ -42,8 +45,11 @@ from services.api.topic_lag import BrokerFigures
 from services.api.transactions import PostedTransaction, TransactionPage
 from services.api.uploads import Uploads
 from services.api.waiters import InFlight, Reply, Waiters
+from services.api.webhooks import Webhooks
 from services.runtime.admission import BalanceTable
 from services.runtime.object_store import ObjectGone, StoredObject
+from services.webhook_registry.addresses import AddressPolicy
+from services.webhook_registry.tables import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -283,6 +289,27 @@ def processor(world: FakeWorld, *, table: BalanceTable | None = None, settings: 
     )
 
 
+def webhooks_in_memory(world: FakeWorld, check_url: Callable[[str], None] | None = None) -> Webhooks:
+    """Webhooks over a database of their own; names are not looked up, whatever is encrypted is public."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    METADATA.create_all(engine)
+
+    def check(url: str) -> None:
+        AddressPolicy().check_url(url, lambda *_: ["93.184.215.14"])
+
+    return Webhooks(
+        engine,
+        ThreadPoolExecutor(1),
+        ThreadPoolExecutor(1),
+        check_url or check,
+        world.document,
+        secret_overlap=timedelta(hours=24),
+        lookups_in_flight=InFlight(2, 1),
+        lookup_seconds_max=0.5,
+        now=lambda: NOW,
+    )
+
+
 def app(
     world: FakeWorld,
     *,
@@ -292,6 +319,7 @@ def app(
     problem: str | None = None,
     pdf_limits: PdfLimits | None = None,
     limiter: RateLimiter | None = None,
+    webhooks: Webhooks | None = None,
 ) -> FastAPI:
     """The web application on these parts; its lifespan need not run."""
     chosen = settings or ApiSettings()
@@ -326,6 +354,7 @@ def app(
         ready=ready,
         live=lambda: problem,
         overview=overview,
+        webhooks=webhooks or webhooks_in_memory(world),
     )
 
     @asynccontextmanager

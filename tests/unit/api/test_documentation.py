@@ -33,6 +33,12 @@ def test_the_endpoints_are_those_of_the_contract() -> None:
         "POST /api/files/upload",
         "GET /api/tokens/balance",
         "GET /api/tokens/transactions",
+        "POST /api/webhooks",
+        "GET /api/webhooks",
+        "DELETE /api/webhooks/{id}",
+        "POST /api/webhooks/{id}/secret",
+        "GET /api/webhooks/{id}/deliveries",
+        "POST /api/webhooks/{id}/deliveries/{delivery}/resend",
         "GET /api/operator/overview",
         "GET /healthz",
         "GET /readyz",
@@ -93,7 +99,15 @@ def test_every_error_has_the_one_shape_and_an_example_of_each_code(name: str, op
 def test_bodies_have_examples_and_the_frameworks_own_errors_are_gone() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert not any("Validation" in name for name in schemas)
-    for name in ("ProcessRequest", "OcrResult", "UploadRequest", "UploadTicket", "Balance", "AcceptedResult"):
+    for name in (
+        "ProcessRequest",
+        "OcrResult",
+        "UploadRequest",
+        "UploadTicket",
+        "Balance",
+        "AcceptedResult",
+        "NewWebhook",
+    ):
         assert schemas[name]["examples"], name
     assert set(schemas["OcrResult"]["required"]) == {
         "id",

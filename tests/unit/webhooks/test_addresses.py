@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.webhooks.addresses import AddressPolicy, ForbiddenAddress, resolve
+from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress, resolve
 
 PUBLIC = "93.184.215.14"
 

@@ -8,18 +8,23 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.events import ErrorCode
-from services.webhooks.payloads import Notice, notice_of
+from services.webhook_registry.payloads import Notice, notice_of
+from services.webhook_registry.settings import WebhookSettings
+from services.webhook_registry.signing import new_secret, signature
 from services.webhooks.schedule import Schedule
-from services.webhooks.settings import WebhookSettings
-from services.webhooks.signing import new_secret, signature
 from tests.unit.api.fakes import KEY, RESULT_ID, completed, failed, refused
 
 
 def test_the_signature_covers_time_and_body() -> None:
     expected = hmac.new(b"whsec_a", b'1700000000.{"a":1}', hashlib.sha256).hexdigest()
-    assert signature("whsec_a", 1_700_000_000, b'{"a":1}') == f"t=1700000000,v1={expected}"
-    others = [("whsec_b", 1_700_000_000, b'{"a":1}'), ("whsec_a", 1_700_000_001, b'{"a":1}')]
-    assert len({signature("whsec_a", 1_700_000_000, b'{"a":1}'), *(signature(*other) for other in others)}) == 3
+    assert signature(["whsec_a"], 1_700_000_000, b'{"a":1}') == f"t=1700000000,v1={expected}"
+    others = [(["whsec_b"], 1_700_000_000, b'{"a":1}'), (["whsec_a"], 1_700_000_001, b'{"a":1}')]
+    assert len({signature(["whsec_a"], 1_700_000_000, b'{"a":1}'), *(signature(*other) for other in others)}) == 3
+
+
+def test_two_secrets_sign_side_by_side_the_newest_first() -> None:
+    newest, before = (signature([secret], 1, b"{}").partition(",")[2] for secret in ("whsec_b", "whsec_a"))
+    assert signature(["whsec_b", "whsec_a"], 1, b"{}") == f"t=1,{newest},{before}"
 
 
 def test_secrets_are_never_the_same() -> None:

@@ -1,4 +1,4 @@
-"""Settings of the webhooks process, `OCR_WEBHOOKS_...`."""
+"""Settings of webhooks, `OCR_WEBHOOKS_...`; the API and the commands read them, too."""
 
 import ipaddress
 
@@ -27,6 +27,8 @@ class WebhookSettings(BaseSettings):
     """The same for one user, whose slow receiver holds up nobody else's deliveries."""
     poll_seconds: float = Field(default=1.0, gt=0)
     """How often other replicas' and retried deliveries are looked for."""
+    secret_overlap_hours: float = Field(default=24.0, ge=0, le=24 * 30)
+    """How long a secret that was replaced signs beside the new one."""
     log_days: float = Field(default=30.0, gt=0)
     """How long the log keeps a delivery that has ended."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.base import format_time
+from schemas.document import Document
 from schemas.events import ResultCompleted, ResultFailed, ResultRefused
 
 Reply = ResultCompleted | ResultFailed | ResultRefused
@@ -48,6 +49,27 @@ class Notice:
             "data": self.data,
         }
         return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+
+
+class CannotTellAgain(LookupError):
+    """What a receiver was told cannot be told again; its text says why."""
+
+
+def body_of_document(document: Document | None, event_type: str, webhook_id: str) -> str:
+    """The JSON that was sent of a result, made again from its document.
+
+    Raises:
+        CannotTellAgain: the result is deleted or expired, or it was refused, of which nothing is kept.
+    """
+    if event_type == EVENT_TYPES[ResultRefused]:
+        raise CannotTellAgain("Nothing is kept of a refusal: ask for the file again")
+    if document is None:
+        raise CannotTellAgain("The result is not kept any more")
+    # Where a document lies is no part of what is told.
+    reply = document.to_event(document.bucket, document.key)
+    if reply is None or EVENT_TYPES[type(reply)] != event_type:
+        raise CannotTellAgain("The result was deleted")
+    return notice_of(reply).body(webhook_id)
 
 
 def notice_of(reply: Reply, traceparent: str | None = None) -> Notice:

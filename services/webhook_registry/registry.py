@@ -3,15 +3,15 @@
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, RowMapping, insert, select, update
 
 from schemas.identity import is_user_id
 from services.runtime.database import reading, transaction
-from services.webhooks.payloads import EVENT_TYPES
-from services.webhooks.signing import new_secret
-from services.webhooks.tables import DELIVERIES, WEBHOOKS
+from services.webhook_registry.payloads import EVENT_TYPES
+from services.webhook_registry.signing import new_secret
+from services.webhook_registry.tables import DELIVERIES, WEBHOOKS
 
 PER_USER_MAX = 10
 
@@ -79,6 +79,33 @@ def remove_webhook(engine: Engine, webhook_id: str, now: datetime) -> None:
         pending = (DELIVERIES.c.webhook_id == webhook_id) & (DELIVERIES.c.status == "pending")
         ended = {"status": "removed", "ended_at": now, "body": None}
         connection.execute(update(DELIVERIES).where(pending).values(ended))
+
+
+def rotate_secret(engine: Engine, webhook_id: str, overlap: timedelta, now: datetime) -> tuple[str, datetime]:
+    """Gives it a new secret and returns it, with the moment until which the one before signs beside it.
+
+    Rotated again within that time, it is the newest two that sign.
+
+    Raises:
+        UnknownWebhook: there is none.
+        DatabaseUnavailable: the secret may be new or not; rotate again.
+    """
+    secret, until = new_secret(), now + overlap
+    changed = {"secret": secret, "previous_secret": WEBHOOKS.c.secret, "previous_secret_until": until}
+    with transaction(engine) as connection:
+        here = (WEBHOOKS.c.id == webhook_id) & WEBHOOKS.c.removed_at.is_(None)
+        if connection.execute(update(WEBHOOKS).where(here).values(changed)).rowcount != 1:
+            raise UnknownWebhook(webhook_id)
+    return secret, until
+
+
+def find_webhook(engine: Engine, webhook_id: str) -> Webhook:
+    """One webhook. Raises `UnknownWebhook`, `DatabaseUnavailable`."""
+    with reading(engine) as connection:
+        row = connection.execute(_active(None).where(WEBHOOKS.c.id == webhook_id)).mappings().first()
+    if row is None:
+        raise UnknownWebhook(webhook_id)
+    return _webhook(row)
 
 
 def list_webhooks(engine: Engine, user_id: str | None = None) -> Sequence[Webhook]:
