@@ -61,7 +61,7 @@ def hooked() -> Hooked:
 
 
 def ask(application: FastAPI, method: str, path: str, **body: Any) -> tuple[int, str]:
-    answer = call(application, method, path, **({"json": body} if body else {}))
+    answer = call(application, method, path, json=body) if body else call(application, method, path)
     return answer.status_code, answer.json().get("code", "") if answer.content else ""
 
 
@@ -111,7 +111,11 @@ def test_a_name_at_a_private_address_is_refused(hooked: Hooked, address: str) ->
 
 def test_a_name_server_that_hangs_is_given_up(hooked: Hooked) -> None:
     over = threading.Event()
-    application = app(hooked.world, webhooks=webhooks_in_memory(hooked.world, lambda _url: over.wait(60) and None))
+
+    def hang(_url: str) -> None:
+        over.wait(60)
+
+    application = app(hooked.world, webhooks=webhooks_in_memory(hooked.world, hang))
     answer = call(application, "POST", _WEBHOOKS, json={"url": _URL})
     over.set()
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook")
