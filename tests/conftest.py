@@ -12,7 +12,7 @@ from tests.support.coverage import COVERAGE, Coverage
 pytest_plugins = ["tests.support.fixtures", "tests.support.specifications"]
 
 _TESTS = Path(__file__).parent
-_MARKERS = ("unit", "contract", "integration", "e2e", "faults")
+_MARKERS = ("unit", "contract", "integration", "e2e", "faults", "load")
 """The folders, in the order in which they run: what fails in milliseconds is known in seconds."""
 
 

@@ -28,6 +28,10 @@ SLOW = (0, 255, 255)
 CRASH_ONCE = (255, 255, 0)
 """Crashes unless the file that `SCRIPTED_MARKER` names exists, which it leaves there."""
 SLOW_SECONDS = 0.3
+"""How long a page that is `SLOW` takes, unless `SCRIPTED_SLOW_SECONDS` says otherwise."""
+
+# `SCRIPTED_UPGRADED=1` is the next version of the engine: it reads whatever the script says.
+# `SCRIPTED_PAGES_LOG` names a file that gets a line when a page is begun: the time in seconds, and its words.
 
 
 def picture(words: int = 3, script: tuple[int, int, int] = READ, pages: int = 1, seed: int = 0) -> bytes:
@@ -54,8 +58,9 @@ class ScriptedEngine:
     def read_page(self, image: NDArray[np.uint8]) -> PageWords:
         """Does what the first pixel says."""
         script = (int(image[0, 0, 0]), int(image[0, 0, 1]), int(image[0, 0, 2]))
-        _act(script)
         height, width = image.shape[:2]
+        _note(width // WORD_PIXELS)
+        _act(script)
         words = tuple(
             FoundWord(f"word{index + 1}", 0.9, (index * 10.0, 2.0, index * 10.0 + 8, 18.0))
             for index in range(width // WORD_PIXELS)
@@ -63,8 +68,17 @@ class ScriptedEngine:
         return PageWords(words, Frame.as_shown(width, height))
 
 
+def _note(words: int) -> None:
+    pages_log = os.environ.get("SCRIPTED_PAGES_LOG")
+    if pages_log is not None:
+        with open(pages_log, "a") as log:
+            log.write(f"{time.time()} {words}\n")
+
+
 def _act(script: tuple[int, int, int]) -> None:
     marker = os.environ.get("SCRIPTED_MARKER")
+    if os.environ.get("SCRIPTED_UPGRADED"):
+        return
     if script == CRASH:
         os.kill(os.getpid(), signal.SIGSEGV)
     elif script == HANG:
@@ -75,7 +89,7 @@ def _act(script: tuple[int, int, int]) -> None:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
     elif script == SLOW:
-        time.sleep(SLOW_SECONDS)
+        time.sleep(float(os.environ.get("SCRIPTED_SLOW_SECONDS", SLOW_SECONDS)))
     elif script == CRASH_ONCE and marker is not None and not os.path.exists(marker):
         with open(marker, "w") as file:
             file.write("crashed once")

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
 from schemas.cloudevents import Attributes, decode, encode, event_type
 from schemas.document import Document
@@ -196,8 +196,8 @@ class Stage:
         self.queue(topic, key, event)
         self.flush()
 
-    def queue(self, topic: Topic, key: str, event: Event) -> None:
-        """Queues one event for `flush`."""
+    def queue(self, topic: Topic, key: str, event: Event, tell: Callable[[int], None] | None = None) -> None:
+        """Queues one event for `flush`, which tells the partition that it went to."""
         attributes = Attributes(
             id=str(uuid.uuid4()),
             type=event_type(type(event)),
@@ -206,7 +206,7 @@ class Stage:
             time=datetime.now(UTC),
         )
         headers, body = encode(event, attributes)
-        self._queue(topic, key, body, headers)
+        self._queue(topic, key, body, headers, tell)
 
     def flush(self) -> None:
         """Waits until everything queued is acknowledged."""
@@ -219,9 +219,21 @@ class Stage:
         self._queue(topic, key, body, headers)
         self.flush()
 
-    def _queue(self, topic: Topic, key: str, body: bytes | None, headers: list[tuple[str, str | bytes | None]]) -> None:
+    def _queue(
+        self,
+        topic: Topic,
+        key: str,
+        body: bytes | None,
+        headers: list[tuple[str, str | bytes | None]],
+        tell: Callable[[int], None] | None = None,
+    ) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None and tell is not None:
+                tell(int(message.partition() or 0))
+
         self.producer.poll(0)
-        self.producer.produce(topic_name(self.kafka, topic), key=key, value=body, headers=headers)
+        name = topic_name(self.kafka, topic)
+        self.producer.produce(name, key=key, value=body, headers=headers, on_delivery=delivered)
 
     def fund(self, user_id: str, balance: int) -> None:
         """Announces a balance, as the ledger would."""
