@@ -76,6 +76,20 @@ format: install-dev ## Let ruff rewrite what it can
 parts: install-dev ## Download the real parts that the tests run against
 	$(BIN)/python -m tests.support.downloads
 
+.PHONY: test-load test-ledger fuzz audit-dependencies
+test-load: install-dev ## Load the system: 1,000 POSTs at once, floods, corrupt files, overdrafts (LOADS=)
+	$(BIN)/python -m tests.load $(LOADS)
+
+test-ledger: install-dev ## Post 100,000 usage events over three ledgers that are killed (SEED=)
+	$(BIN)/python -m tests.faults.ledger_duplicates --seed $(SEED)
+
+FUZZ_INPUTS ?= 1000000
+fuzz: install-dev ## Give every decoder a million inputs that nobody would send (FUZZ_INPUTS=, SEED=)
+	$(BIN)/python -m tests.fuzz --inputs $(FUZZ_INPUTS) --seed $(SEED)
+
+audit-dependencies: $(VENV)/.audit-installed ## Look up known vulnerabilities of all that is locked; needs the network
+	$(BIN)/python -m deploy.audit_dependencies requirements/*.txt
+
 .PHONY: images
 images: ## Build the image of every service, where a container engine runs
 	@deploy/build_images.sh
@@ -103,6 +117,7 @@ SERVICES := intake extractor ledger webhooks api tools
 lock: ## Pin all dependencies anew, from pyproject.toml
 	$(COMPILE) --extra test --extra lint --extra heic --extra bench --output-file requirements/dev.txt
 	$(COMPILE) --extra local --constraint requirements/dev.txt --output-file requirements/local.txt
+	$(COMPILE) --extra audit --constraint requirements/dev.txt --output-file requirements/audit.txt
 	for service in $(SERVICES); do \
 		$(COMPILE) --extra $$service --extra tracing --constraint requirements/dev.txt \
 			--output-file requirements/$$service.txt; \

@@ -39,7 +39,7 @@ def parse_metadata(offset: int, metadata: str | None) -> Starts:
     try:
         counts = json.loads(metadata or "{}")
         return Starts(offset, max(0, int(counts.get("begun", 0))), max(0, int(counts.get("alone", 0))))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Starts(offset)
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.load`: the long forms of the loads, one after the other, on parts of their own; prints the figures."""
+"""`python -m tests.load`: the long forms of the loads, each on topics and buckets of its own; prints the figures."""
 
 from __future__ import annotations
 

@@ -81,6 +81,8 @@ def test_counts_of_another_offset_say_nothing() -> None:
     assert _counter(offsets).begin(PARTITION, 8).begun == 0
 
 
-@pytest.mark.parametrize("metadata", [None, "", "not json", "[]", '{"begun": "x"}', '{"begun": null}', "7"])
+@pytest.mark.parametrize(
+    "metadata", [None, "", "not json", "[]", '{"begun": "x"}', '{"begun": null}', "7", '{"begun": 1e400}']
+)
 def test_foreign_metadata_counts_nothing(metadata: str | None) -> None:
     assert parse_metadata(1, metadata) == Starts(1)

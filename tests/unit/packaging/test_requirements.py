@@ -22,6 +22,7 @@ _EXTRAS = {
     "webhooks.txt": ["webhooks", "tracing"],
     "api.txt": ["api", "tracing"],
     "tools.txt": ["tools", "tracing"],
+    "audit.txt": ["audit"],
 }
 
 
