@@ -174,7 +174,7 @@ class _Extractor:
     def _membership(self, stop: threading.Event) -> None:
         self.liveness.tick()
         producer = create_producer(self._kafka, linger_ms=0, transactional_id=self._transactional_id)
-        publisher = TransactionalPublisher(producer)
+        publisher = TransactionalPublisher(producer, self._kafka.transaction_timeout_ms / 1000)
         if not self._begin(publisher, stop):
             return
         self._worker = Worker(

@@ -124,9 +124,9 @@ class Worker:
             ProducerLost: the last transaction's fate is unknown; a new membership finds it out.
         """
         try:
-            self._consumer.subscribe()
+            self.join()
             while not stop.is_set():
-                self._turn()
+                self.turn()
             self._drain()
         finally:
             self._consumer.close()
@@ -136,15 +136,20 @@ class Worker:
             for job in self._jobs.values():
                 job.trail.end("abandoned")
 
+    def join(self) -> None:
+        """Joins the group."""
+        self._consumer.subscribe()
+
     def _drain(self) -> None:
         self._reading.draining = True
         self._consumer.stop_accepting()
         deadline = self._clock() + self._settings.drain_seconds_max
         while (self._jobs or not self._publication.is_empty) and self._clock() < deadline:
-            self._turn()
+            self.turn()
         _log.info("drained", extra={"abandoned": len(self._jobs)})
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Once round the loop. Raises as `run`."""
         self._tick()
         LOOP_TICK.set_to_current_time()
         busy = bool(self._jobs) or not self._publication.is_empty or self._reading.is_busy

@@ -1,8 +1,10 @@
 """One Kafka transaction: records and the offsets they answer become visible together, or not at all."""
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,9 @@ from schemas.cloudevents import Headers
 from services.runtime.metrics import TRANSACTIONS
 
 _log = logging.getLogger(__name__)
+
+_HANGING_SECONDS = 1.0
+"""A call that is so much later than its timeout hangs."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class ProducerLost(Exception):
 class TransactionalPublisher:
     """Publishes batches of records with offsets. One thread at a time."""
 
-    def __init__(self, producer: Producer, timeout_seconds: float = 15.0) -> None:
+    def __init__(self, producer: Producer, timeout_seconds: float = 10.0) -> None:
+        """`timeout_seconds` bounds each call; beyond the transaction's own timeout the broker has ended it anyway."""
         self._producer = producer
         self._timeout_seconds = timeout_seconds
 
@@ -69,8 +75,29 @@ class TransactionalPublisher:
         # librdkafka waits out a long poll inside send_offsets_to_transaction when records are still in flight.
         if records and self._producer.flush(self._timeout_seconds):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records were not acknowledged in time"))
-        self._producer.send_offsets_to_transaction(list(offsets), group_metadata, self._timeout_seconds)
+        self._send_offsets(list(offsets), group_metadata)
         self._commit()
+
+    def _send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
+        """In a thread of its own: while the broker comes back, librdkafka may let this call wait for ever.
+
+        It waits for a change of the coordinator's connection without a look at its timeout (its issue 5456).
+        """
+        sent: Future[None] = Future()
+
+        def send() -> None:
+            try:
+                self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_seconds)
+                sent.set_result(None)
+            except Exception as error:
+                sent.set_exception(error)
+
+        # A daemon: a call that never returns must not hold up the end of the process.
+        threading.Thread(target=send, name="transaction-offsets", daemon=True).start()
+        try:
+            sent.result(self._timeout_seconds + _HANGING_SECONDS)
+        except TimeoutError as error:
+            raise ProducerLost("sending offsets to the transaction does not come back") from error
 
     def _commit(self) -> None:
         deadline = time.monotonic() + self._timeout_seconds
