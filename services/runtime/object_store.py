@@ -14,6 +14,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.handlers import add_expect_header
 from urllib3.exceptions import HTTPError
 
 from schemas.identity import plain_etag
@@ -62,7 +63,7 @@ def create_client(settings: ObjectStoreSettings, *, endpoint_url: str | None = N
     """A boto3 client: V4 signatures, path style (which every store speaks), bounded waits, two retries."""
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     key = settings.access_key.get_secret_value() if settings.access_key else None
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint_url or settings.endpoint_url,
         region_name=settings.region,
@@ -80,6 +81,10 @@ def create_client(settings: ObjectStoreSettings, *, endpoint_url: str | None = N
             response_checksum_validation="when_required",
         ),
     )
+    # botocore reads the answer to `Expect: 100-continue` without a look for its end: a connection that is cut within it
+    # keeps the thread busy for ever. Nothing is lost by sending the body at once.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 def connect(settings: ObjectStoreSettings) -> "ObjectStore":

@@ -48,7 +48,12 @@ class Workload:
         """Begins."""
         loops: Sequence[Callable[[random.Random], None]] = [self._upload, self._give, *[self._post] * self.posters]
         for number, loop in enumerate(loops):
-            thread = threading.Thread(target=self._run, args=(loop, random.Random(f"{self.seed}/{number}")))
+            thread = threading.Thread(
+                target=self._run,
+                args=(loop, random.Random(f"{self.seed}/{number}")),
+                name=f"{loop.__name__}-{number}",
+                daemon=True,
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -56,7 +61,9 @@ class Workload:
         """Ends once every operation under way has its answer."""
         self._stopping.set()
         for thread in self._threads:
-            thread.join(_POST_SECONDS_MAX + 20)
+            thread.join(_POST_SECONDS_MAX + 60)
+            if thread.is_alive():
+                self.problems.append(f"{thread.name} does not end")
 
     def _run(self, loop: Callable[[random.Random], None], chance: random.Random) -> None:
         try:

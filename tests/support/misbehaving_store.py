@@ -21,6 +21,8 @@ class Misbehaviour:
     answers_409: int = 0
     cut_bodies: int = 0
     cut_heads: int = 0
+    cut_continues: int = 0
+    """Of the answers that a client asks for before it sends a body."""
     cut_head_bytes: int = 0
     """How much of a cut head arrives."""
     lost_responses: int = 0
@@ -119,6 +121,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.store.objects.pop(self._begin(), None)
         self.send_response(204)
         self.end_headers()
+
+    def handle_expect_100(self) -> bool:
+        """Tells a client that asks whether it may send its body."""
+        if self.store.use("cut_continues"):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n")
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return False
+        return super().handle_expect_100()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing."""

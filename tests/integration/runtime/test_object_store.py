@@ -1,5 +1,6 @@
 """What the services rely on of an object store: on a real one by both ways, and on one that misbehaves."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -221,3 +222,19 @@ def test_an_answer_cut_within_its_head_is_a_passing_trouble(
             call()
     behaviour.cut_heads = 0
     assert store.head("things", "a") == found
+
+
+def test_a_connection_cut_before_the_body_is_asked_for_keeps_no_thread_busy(
+    misbehaving: tuple[ObjectStoreSettings, Misbehaviour],
+) -> None:
+    settings, behaviour = misbehaving
+    behaviour.cut_continues = 1
+    ended = threading.Event()
+
+    def write() -> None:
+        ObjectStore(create_client(settings)).put("bucket", "key", b"body", "text/plain")
+        ended.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    assert ended.wait(60)
+    assert behaviour.objects == {"bucket/key": b"body"}
