@@ -28,6 +28,7 @@ from services.api.replies import ReplyReader
 from services.api.requests import RequestSender
 from services.api.result_list import ResultLister
 from services.api.results import PendingWriter
+from services.api.retention import Retention
 from services.api.searchable_pdf import PdfLimits, PdfMaker
 from services.api.server import DrainingServer
 from services.api.settings import ApiSettings
@@ -157,9 +158,15 @@ def _start_readers(stack: ExitStack, settings: ApiSettings, clients: Clients, wa
     table = BalanceTable(AdmissionSettings().staleness_seconds_max)
     replies = ReplyReader(kafka, waiters, settings.reply_inspection_seconds)
     readers = Readers(BalanceReader(kafka, table), replies)
+    retention = Retention(
+        clients.engine,
+        DocumentStore(clients.store, ObjectStoreSettings().results_bucket),
+        kept_days=settings.results_kept_days,
+        pause_seconds=settings.retention_pause_seconds,
+    )
     lister = ResultLister(kafka, clients.engine, clients.dead_letters)
     gauges = BrokerGauges(kafka, clients.engine, table.staleness_seconds)
-    for reader in (readers.balances, readers.replies, lister, gauges):
+    for reader in (readers.balances, readers.replies, lister, gauges, retention):
         reader.start()
         stack.callback(reader.close)
     return readers

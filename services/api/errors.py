@@ -59,7 +59,7 @@ ERRORS: Mapping[str, ErrorKind] = {
         409, "The object was overwritten while it was read.", "The file was overwritten while it was read", True
     ),
     "result_deleted": ErrorKind(
-        410, "The result of this very content was deleted.", "The result of this file was deleted"
+        410, "The result of this very content was deleted, or its time is over.", "The result of this file was deleted"
     ),
     "file_too_large": ErrorKind(
         413, "More bytes, pixels or pages than allowed.", "The file has 60000000 bytes, at most 50000000 are read"

@@ -44,9 +44,10 @@ class AroundEveryRequest:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = choose_request_id(Headers(scope=scope).get(HEADER))
+        headers = Headers(scope=scope)
+        request_id = choose_request_id(headers.get(HEADER))
         set_request_id(scope, request_id)  # type: ignore[arg-type]
-        carried = tracing.valid(Headers(scope=scope).get("traceparent"))
+        carried = tracing.valid(headers.get("traceparent"))
         with log_context(request_id=request_id):
             if scope["path"] in _QUIET_ROUTES or not (tracing.is_on() or carried):
                 await self._serve(scope, receive, send, request_id)

@@ -48,6 +48,10 @@ class ApiSettings(BaseSettings):
     """How much memory the process that makes one may address."""
     spool_dir: Path | None = None
     """Where such files lie until they are complete, and searchable PDFs are made. Default: the system's."""
+    results_kept_days: float = Field(default=0.0, ge=0)
+    """Completed results that are older are deleted, as their users delete them; 0: they are kept for ever."""
+    retention_pause_seconds: float = Field(default=3600.0, gt=0)
+    """How often results that are old enough are looked for."""
     key_cache_seconds: float = Field(default=3.0, ge=0)
     """How long a revoked API key may still be accepted."""
     store_threads: int = Field(default=16, ge=1)

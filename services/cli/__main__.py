@@ -4,6 +4,7 @@ import typer
 
 from services.cli import dlq, keys, tokens, webhooks
 from services.cli.doctor import doctor
+from services.cli.erase import erase
 from services.cli.migrate import migrate
 from services.cli.process import process
 from services.cli.provision import provision
@@ -23,6 +24,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(webhooks.app, name="webhooks")
 app.command()(doctor)
+app.command()(erase)
 app.command()(migrate)
 app.command()(process)
 app.command()(provision)

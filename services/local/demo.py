@@ -7,8 +7,8 @@ upload, be found processed, ask, be charged once, and be seen by somebody who on
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-import mimetypes
 import shutil
 import sys
 import tempfile
@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic.alias_generators import to_camel
 
+from ocr_services_client import Client, OcrServicesError, Result
+from schemas.base import format_time
 from schemas.events import BalanceChanged, EntryPosted, ResultCompleted, ResultFailed, ResultRefused
 from services.local.accounts import LocalUser
 from services.local.broker import EmbeddedPartMissingError
-from services.local.client import ApiClient, ApiError
 from services.local.downstream import Downstream, Seen
 from services.local.environment import settings_from
 from services.local.limits import EMBEDDED_LIMITS
@@ -124,7 +126,7 @@ class _Flow(threading.Thread):
         try:
             _steps(*self._arguments)
             self.problem = None
-        except (DemoFailed, ApiError, OSError, httpx.HTTPError) as error:
+        except (DemoFailed, OcrServicesError, OSError, httpx.HTTPError) as error:
             self.problem = str(error) or type(error).__name__
         except BaseException as error:
             self.problem = f"{type(error).__name__}: {error}"
@@ -137,31 +139,37 @@ def _steps(stack: Stack, user: LocalUser, image: Path, stages: Stages) -> None:
     downstream = Downstream(settings_from(KafkaSettings, stack.environment))
     downstream.start()
     try:
-        with ApiClient(stack.api_url, user.api_key) as api:
-            before = api.balance()
+        # A transport of its own: proxies of the environment must not get between this machine and itself.
+        with Client(stack.api_url, user.api_key, transport=httpx.HTTPTransport()) as api:
+            before = api.balance().tokens
             _title(f"Balance before: {before} tokens")
-            media_type = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
-            upload = api.upload(image.name, media_type, image.read_bytes())
+            key = api.upload(image.read_bytes(), image.name)
             stages.end("upload through a presigned URL")
-            _say(f"uploaded {image.name} as {upload.key}")
-            found = downstream.wait_for(lambda seen: _is_outcome_of(seen, upload.key), _STEP_SECONDS_MAX)
+            _say(f"uploaded {image.name} as {key}")
+            found = downstream.wait_for(lambda seen: _is_outcome_of(seen, key), _STEP_SECONDS_MAX)
             stages.end("processed by itself, seen downstream")
             _require_completed(found)
-            result = api.process(upload.key)
+            result = api.process(key)
             stages.end("POST /api/ocr/process")
             _title("POST /api/ocr/process")
-            _show(result)
-            entry = downstream.wait_for(lambda seen: _is_entry_of(seen, result["id"]), _STEP_SECONDS_MAX)
-            after = _settled_balance(api, downstream, user, before - result["tokensUsed"])
+            _show(_as_answered(result))
+            entry = downstream.wait_for(lambda seen: _is_entry_of(seen, result.id), _STEP_SECONDS_MAX)
+            after = _settled_balance(api, downstream, user, before - result.tokens_used)
             stages.end("charged: entry and balance seen downstream")
             _title(f"Balance after: {after} tokens, {before - after} fewer")
-            if entry is None or after != before - result["tokensUsed"]:
-                raise DemoFailed(f"{result['tokensUsed']} tokens should have been charged once, not {before - after}")
+            if entry is None or after != before - result.tokens_used:
+                raise DemoFailed(f"{result.tokens_used} tokens should have been charged once, not {before - after}")
             _title("The ledger entry")
             _show(entry.event.data.model_dump(mode="json", by_alias=True, exclude_none=True))
     finally:
         downstream.close()
     _show_events(downstream.seen())
+
+
+def _as_answered(result: Result) -> dict[str, Any]:
+    """The fields as the API names them."""
+    fields = dataclasses.asdict(result) | {"created_at": format_time(result.created_at)}
+    return {to_camel(name): value for name, value in fields.items()}
 
 
 def _is_outcome_of(seen: Seen, key: str) -> bool:
@@ -182,7 +190,7 @@ def _require_completed(found: Seen | None) -> None:
         raise DemoFailed(f"the upload was not read: {data.error.code} ({data.error.reason})")
 
 
-def _settled_balance(api: ApiClient, downstream: Downstream, user: LocalUser, expected: int) -> int:
+def _settled_balance(api: Client, downstream: Downstream, user: LocalUser, expected: int) -> int:
     """The balance once the event of the expected one was seen, and the API has read it too."""
     downstream.wait_for(
         lambda seen: (
@@ -192,7 +200,7 @@ def _settled_balance(api: ApiClient, downstream: Downstream, user: LocalUser, ex
         _STEP_SECONDS_MAX,
     )
     deadline = time.monotonic() + _STEP_SECONDS_MAX
-    while (balance := api.balance()) != expected and time.monotonic() < deadline:
+    while (balance := api.balance().tokens) != expected and time.monotonic() < deadline:
         time.sleep(0.05)
     return balance
 

@@ -62,6 +62,7 @@ HTTP_REQUESTS = Histogram(
 )
 WAITERS = Gauge("ocr_api_waiters", "POSTs that wait for their result.")
 REFUSALS = Counter("ocr_api_refusals_total", "Requests answered with an error, by code.", ["code"])
+RESULTS_EXPIRED = Counter("ocr_api_results_expired_total", "Results deleted because they were kept long enough.")
 
 # Webhooks
 WEBHOOK_ATTEMPTS = Counter("ocr_webhooks_attempts_total", "Attempts to deliver, by outcome.", ["outcome"])

@@ -1,21 +1,24 @@
-"""The examples of README.md, as they stand there, against a running stack."""
+"""The examples of README.md and docs/events.md, as they stand there, against a running stack."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from services.local.up import readme_exports
-from tests.e2e.local.running import RunningStack, running_stack
+from tests.e2e.local.running import RunningStack, eventually, running_stack
 from tests.support.documents import README, ROOT, marked_block
 
 _CONTRACT = {"id", "text", "key", "fileUrl", "createdAt", "wordCount", "tokensUsed", "language"}
@@ -63,6 +66,45 @@ def test_the_ten_line_consumer_sees_what_was_read(stack: RunningStack, shell: di
         consumer.kill()
         consumer.wait()
     assert line.startswith(f"ocr.result.completed.v1 {key} ")
+
+
+def test_the_commands_print_the_text(shell: dict[str, str], tmp_path: Path) -> None:
+    for name in ("process", "recognise"):
+        command = marked_block(README, name).replace(".venv/bin/ocr-services", f"{sys.executable} -m services.cli")
+        assert "total" in _bash(command, shell | {"XDG_STATE_HOME": str(tmp_path)}).lower()
+
+
+def test_the_archive_of_the_events_page_survives_its_end_and_keeps_each_text_once(
+    stack: RunningStack, shell: dict[str, str], tmp_path: Path
+) -> None:
+    program = marked_block(ROOT / "docs/events.md", "archive")
+    receipt = (ROOT / "samples/receipt.jpg").read_bytes()
+    keys = []
+    for run in range(2):
+        keys.append(stack.put(f"archived-{run}.jpg", receipt))
+        keys.append(stack.put(f"torn-{run}.jpg", b"not an image"))
+        archive = subprocess.Popen([sys.executable, "-c", program], env=shell, cwd=tmp_path, stderr=subprocess.PIPE)
+        try:
+            assert eventually(lambda: set(keys) <= set(_archived(tmp_path))), _archived(tmp_path)
+        finally:
+            archive.kill()
+            archive.communicate()
+    for key, (text, reason) in ((key, _archived(tmp_path)[key]) for key in keys):
+        assert (text is None, reason is None) == ("torn" in key, "torn" not in key)
+
+
+def _archived(folder: Path) -> dict[str, tuple[str | None, str | None]]:
+    """Text and reason by key; a key that stands there twice is a failure."""
+    path = folder / "archive.db"
+    if not path.exists():
+        return {}
+    with contextlib.closing(sqlite3.connect(path)) as archive:
+        try:
+            rows = archive.execute("SELECT key, text, reason FROM results").fetchall()
+        except sqlite3.OperationalError:
+            return {}  # the program has made the file, and not its table yet
+    assert len({key for key, *_ in rows}) == len(rows)
+    return {key: (text, reason) for key, text, reason in rows}
 
 
 def _bash(script: str, environment: dict[str, str]) -> str:

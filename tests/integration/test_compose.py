@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from ocr_services_client import Client
 from schemas.topics import TOPICS
-from services.local.client import ApiClient
 from tests.support.compose import ROOT, load_compose
 from tests.support.compose_stack import ComposeStack
 from tests.support.coverage import Coverage, real_parts_required
@@ -68,14 +68,14 @@ def test_an_upload_is_read_and_charged(stack: ComposeStack) -> None:
     """From a presigned upload through the gateway's notification to the debit, as the file wires it."""
     key = stack.run("tools", "keys", "create", "acme").strip()
     stack.run("tools", "tokens", "grant", "acme", "1000", "--key", "first")
-    with ApiClient(f"http://{stack.address('api', 8000)}", key) as api:
-        upload = api.upload("receipt.jpg", "image/jpeg", (ROOT / "samples/receipt.jpg").read_bytes())
-        result = api.process(upload.key)
-        assert result["key"] == upload.key
-        assert result["tokensUsed"] == 50 + result["wordCount"]
-        assert _eventually(lambda: api.balance() == 1000 - result["tokensUsed"])
-        assert api.process(upload.key) == result
-        assert api.balance() == 1000 - result["tokensUsed"]
+    with Client(f"http://{stack.address('api', 8000)}", key) as api:
+        uploaded = api.upload((ROOT / "samples/receipt.jpg").read_bytes(), "receipt.jpg")
+        result = api.process(uploaded)
+        assert result.key == uploaded
+        assert result.tokens_used == 50 + result.word_count
+        assert _eventually(lambda: api.balance().tokens == 1000 - result.tokens_used)
+        assert api.process(uploaded) == result
+        assert api.balance().tokens == 1000 - result.tokens_used
 
 
 def test_every_service_ends_within_the_time_the_file_gives_it(stack: ComposeStack) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -100,6 +101,8 @@ def test_the_pages_receiver_hears_of_uploads_however_it_was_registered(stack: Ru
         assert len(heard.read_text().splitlines()) == 1
     reader.shell(f"ocr-services webhooks remove {listed.split()[0]}")
 
+    if shutil.which("jq") is None:
+        pytest.skip("the calls over HTTP use jq")
     listed = reader.block("http")
     assert reader.environment["RECEIVER_URL"] in listed
     assert "whsec_" not in listed

@@ -1,0 +1,100 @@
+"""`ocr-services erase USER`: what is kept of a person is removed, in the order in which nothing comes back."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from services.runtime.object_store import ObjectStore
+
+_REMAINS = """\
+What remains, and for how long:
+  events with keys and texts, until their topics forget them (ocr.results 7 days, ocr.usage 30, ledger.entries 365)
+  the ledger's entries, the keys of deleted results, and revoked API keys without their text: they are the books
+  backups, until they expire
+Run it again in some minutes: a document that was being read meanwhile is found then."""
+
+
+def erase(
+    user: Annotated[str, typer.Argument(help="Whose.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Revoke a user's keys, end the webhooks, delete files and results; safe to repeat. Texts and layouts are gone."""
+    from schemas.identity import is_user_id
+    from services.runtime.database import create_database
+    from services.runtime.errors import TransientError
+    from services.runtime.object_store import connect
+    from services.runtime.settings import DatabaseSettings, ObjectStoreSettings
+
+    if not is_user_id(user):
+        raise typer.BadParameter(f"{user!r} is no user id")
+    if not yes:
+        typer.confirm(f"Erase everything of {user}, for good?", abort=True)
+    settings = ObjectStoreSettings()
+    engine, objects = create_database(DatabaseSettings()), connect(settings)
+    try:
+        # 1, 2. Nothing new comes in, and nothing goes out.
+        typer.echo(f"{_revoke_keys(engine, user)} keys revoked")
+        typer.echo(f"{_end_webhooks(engine, user)} webhooks ended")
+        # 3. The files before the results: without a file nothing is read anew while the results go.
+        typer.echo(f"{_delete_files(objects, settings.uploads_bucket, user)} versions of files deleted")
+        # 4. Tombstones, not gaps: a gap would be an upload that was not read yet.
+        typer.echo(f"{_bury_results(engine, objects, settings.results_bucket, user)} results deleted")
+    except TransientError as error:
+        typer.echo(f"Not all of it is done; run it again: {error}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        engine.dispose()
+        objects.close()
+    typer.echo(_REMAINS)
+
+
+def _revoke_keys(engine: "Engine", user: str) -> int:
+    from services.api.keys import ApiKeys
+
+    keys = ApiKeys(engine)
+    live = [key for key in keys.list(user) if key.revoked_at is None]
+    for key in live:
+        keys.revoke(key.id, datetime.now(UTC))
+    return len(live)
+
+
+def _end_webhooks(engine: "Engine", user: str) -> int:
+    from services.webhook_registry.registry import list_webhooks, remove_webhook
+
+    found = list_webhooks(engine, user)
+    for webhook in found:
+        remove_webhook(engine, webhook.id, datetime.now(UTC))
+    return len(found)
+
+
+def _delete_files(objects: "ObjectStore", bucket: str, user: str) -> int:
+    from schemas.identity import document_prefix
+    from services.runtime.old_versions import delete_all
+
+    # Uploads and documents of a user lie under the same prefix, in buckets of their own.
+    return delete_all(objects.client, bucket, document_prefix(user))
+
+
+def _bury_results(engine: "Engine", objects: "ObjectStore", bucket: str, user: str) -> int:
+    from schemas.identity import document_prefix
+    from services.api.results import list_deleted
+    from services.runtime.documents import DocumentStore
+    from services.runtime.old_versions import delete_old
+
+    documents, prefix, count = DocumentStore(objects, bucket), document_prefix(user), 0
+    for found in objects.list(bucket, prefix):
+        result_id = found.key.removeprefix(prefix).removesuffix(".json")
+        before = documents.read(user, result_id)
+        if before is None:
+            continue
+        tombstone = documents.bury(user, result_id, datetime.now(UTC))
+        if tombstone is not None:
+            list_deleted(engine, tombstone)
+            count += before.document.deleted_at is None
+    # A bucket with versions keeps what the tombstones have replaced.
+    delete_old(objects.client, bucket, prefix)
+    return count

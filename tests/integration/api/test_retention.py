@@ -1,0 +1,107 @@
+"""What is old enough is found in the list and buried once, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, insert
+
+from schemas.document import Document
+from services.api.results import ResultStatus, find_result
+from services.api.retention import Retention, bury_expired, expired_results
+from services.api.tables import RESULTS
+from services.runtime.database import create_database, transaction
+from services.runtime.documents import DocumentStore
+from services.runtime.errors import StoreUnavailable
+from services.runtime.migrations import migrate_engine
+from services.runtime.settings import DatabaseSettings
+from tests.support.stage import wait_for
+from tests.unit.api.fakes import NOW, USER, document
+
+_DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
+    migrate_engine(made)
+    yield made
+    made.dispose()
+
+
+class Documents:
+    """Documents of memory; those of `gone` were removed by somebody else."""
+
+    def __init__(self) -> None:
+        self.buried: list[str] = []
+        self.gone: set[str] = set()
+        self.away = 0
+
+    def bury(self, user_id: str, result_id: str, deleted_at: Any) -> Document | None:
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailable("away")
+        if result_id in self.gone:
+            return None
+        self.buried.append(result_id)
+        return document().tombstone(deleted_at).model_copy(update={"result_id": result_id, "user_id": user_id})
+
+    def as_store(self) -> DocumentStore:
+        return cast(DocumentStore, self)
+
+
+def row(identity: str, age_days: float, status: ResultStatus = ResultStatus.COMPLETED) -> dict[str, Any]:
+    moment = NOW - age_days * _DAY
+    finished = None if status is ResultStatus.PENDING else moment
+    values = {"id": identity, "user_id": USER, "key": "ocr/alice/a.png", "status": status.value}
+    return values | {"requested_at": moment, "finished_at": finished}
+
+
+def fill(engine: Engine, *rows: dict[str, Any]) -> None:
+    with transaction(engine) as connection:
+        connection.execute(insert(RESULTS), rows)
+
+
+def test_completed_results_of_age_are_found_the_oldest_first_page_by_page(engine: Engine) -> None:
+    # Many of one moment: the place of a page's end is moment and id.
+    fill(engine, *[row(f"same-{number:03}", 40) for number in range(450)], row("oldest", 99), row("young", 29.9))
+    fill(engine, *[row(f"{status}-old", 50, status) for status in ResultStatus if status is not ResultStatus.COMPLETED])
+    found = [each.id for each in expired_results(engine, NOW - 30 * _DAY)]
+    assert found == ["oldest", *(f"same-{number:03}" for number in range(450))]
+
+
+def test_they_are_buried_and_listed_as_deleted_once(engine: Engine) -> None:
+    fill(engine, row("old", 31), row("gone", 32), row("young", 1))
+    documents = Documents()
+    documents.gone.add("gone")
+    for _ in range(2):
+        bury_expired(engine, documents.as_store(), NOW - 30 * _DAY, NOW, lambda: False)
+    assert documents.buried == ["old"]
+    found = {name: find_result(engine, name) for name in ("old", "gone", "young")}
+    assert {name: each.status.value for name, each in found.items() if each} == {
+        "old": "deleted",
+        "gone": "completed",
+        "young": "completed",
+    }
+    assert bury_expired(engine, documents.as_store(), NOW, NOW, lambda: True) == 0
+
+
+def test_a_store_that_is_away_is_waited_for(engine: Engine) -> None:
+    fill(engine, row("old", 31))
+    documents = Documents()
+    documents.away = 2
+    retention = Retention(engine, documents.as_store(), kept_days=30, pause_seconds=0.05, now=lambda: NOW)
+    retention.start()
+    wait_for(lambda: documents.buried == ["old"], "the burial", 60)
+    retention.close()
+
+
+def test_for_ever_is_for_ever(engine: Engine) -> None:
+    retention = Retention(engine, Documents().as_store(), kept_days=0, pause_seconds=0.05)
+    retention.start()
+    assert not retention._thread.is_alive()
+    retention.close()
