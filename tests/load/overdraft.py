@@ -6,7 +6,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from schemas.events import BalanceChanged, LedgerHeartbeat, OcrRequest, Origin
 from schemas.topics import BALANCES
@@ -62,12 +62,13 @@ def run(ground: Ground, *, uploads: int, staleness_seconds: float, page_seconds:
     ledger = system.ledger()
     api = system.api()
     system.extractor(SCRIPTED_SLOW_SECONDS=str(page_seconds))
+    wait_for(lambda: _heard_of(balances) > datetime.now(UTC) - timedelta(seconds=3), "fresh heartbeats", 120)
     ledger.signal(signal.SIGKILL)
     ledger.wait()
     ground.ask_for_uploads(requests)
     time.sleep(staleness_seconds)
     _wait_until_nothing_moves(ground)
-    heard_until = _posted_until(balances)
+    heard_until = _heard_of(balances)
     if ground.seen.look().refused:
         figures.problems.append(f"{len(ground.seen.refused)} uploads were refused while nothing was known")
 
@@ -127,12 +128,12 @@ def _wait_until_nothing_moves(ground: Ground) -> None:
     wait_for(still, "nothing moves while the ledger is away", _SECONDS_MAX)
 
 
-def _posted_until(balances: Topics) -> datetime:
-    """Up to which moment usage was posted when the ledger was last heard of."""
+def _heard_of(balances: Topics) -> datetime:
+    """Up to which moment all usage is posted, as far as the ledger was heard of."""
     latest: dict[int, datetime] = {}
     for beat in balances.events(LedgerHeartbeat):
         latest[beat.partition] = max(beat.posted_until, latest.get(beat.partition, beat.posted_until))
-    return min(latest.values())
+    return min(latest.values()) if len(latest) == PARTITIONS else datetime.min.replace(tzinfo=UTC)
 
 
 def _balance(balances: Topics) -> int | None:
