@@ -19,21 +19,26 @@ from tests.faults.history import History
 from tests.faults.installation import REPLICAS, SHORT_SESSIONS, Installation, installation
 from tests.faults.observation import Downstream
 from tests.faults.single import Recovery, measure_each, too_slow
-from tests.faults.storm import Storms, Weather
+from tests.faults.storm import SETTLED_SECONDS_MAX, Storms, Weather
 from tests.support.downloads import Progress
 
 _USERS = ("alice", "bob", "carol", "dave")
 
 
 def run(
-    directory: Path, seeds: list[int], seconds: float, say: Progress, replicas: Mapping[str, int] = REPLICAS
+    directory: Path,
+    seeds: list[int],
+    seconds: float,
+    say: Progress,
+    replicas: Mapping[str, int] = REPLICAS,
+    settled_seconds_max: float = SETTLED_SECONDS_MAX,
 ) -> list[Weather]:
     """Storms of so many seconds, one for each seed; returns what came of each."""
     with ExitStack() as stack:
         hands = ThreadPoolExecutor(8)
         stack.callback(hands.shutdown)
         where, downstream, keys = stack.enter_context(_started(directory, say, SHORT_SESSIONS, replicas))
-        storms = Storms(where, downstream, History(), keys, hands, say)
+        storms = Storms(where, downstream, History(), keys, hands, say, settled_seconds_max)
         weathers = []
         for seed in seeds:
             weathers.append(storms.storm(seed, seconds))

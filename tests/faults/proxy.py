@@ -82,7 +82,7 @@ class Proxy:
 
     def cut(self) -> None:
         """Cuts every connection that is open now."""
-        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(120)
 
     async def _listen(self) -> int:
         self._server = await asyncio.start_server(self._accepted, LOOPBACK, 0)
@@ -122,6 +122,8 @@ class Proxies:
 
     def close(self) -> None:
         """Ends all of them, and every connection through them."""
+        # A connection that is ended before it was served is told of as an error.
+        self._loop.set_exception_handler(lambda _loop, _context: None)
         asyncio.run_coroutine_threadsafe(_end_others(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30.0)

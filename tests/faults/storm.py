@@ -53,6 +53,7 @@ class Storms:
     keys: dict[str, str]
     hands: ThreadPoolExecutor
     say: Progress
+    settled_seconds_max: float = SETTLED_SECONDS_MAX
 
     def storm(self, seed: int, seconds: float) -> Weather:
         """One storm of so many seconds, and what is there afterwards."""
@@ -89,7 +90,7 @@ class Storms:
 
     def _settle(self) -> Observed:
         """Looks until nothing is under way, or time is up."""
-        deadline = time.monotonic() + SETTLED_SECONDS_MAX
+        deadline = time.monotonic() + self.settled_seconds_max
         while True:
             try:
                 observed = observe(self.where, self.downstream, self.keys)
