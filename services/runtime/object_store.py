@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import boto3
-from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
@@ -20,8 +19,9 @@ from urllib3.exceptions import HTTPError
 from schemas.identity import plain_etag
 from services.runtime.errors import StoreUnavailable
 from services.runtime.metrics import STORE_CALLS
+from services.runtime.plain_http import NotPlain
 from services.runtime.settings import ObjectStoreSettings
-from services.runtime.signed_requests import SignedRequests
+from services.runtime.signed_requests import Answer, SignedRequests
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -166,7 +166,7 @@ class ObjectStore:
         with _call("download"):
             answer = self._send("GET", bucket, key, {"If-Match": pinned}, plain=(200,), stream=True)
             if answer is not None:
-                with _closed_on_error(answer.raw.close):
+                with _closed_on_error(answer.close):
                     if _whole_etag(answer.headers.get("etag")) != plain_etag(etag):
                         raise ObjectChanged(key)
                     size_bytes = _size_bytes(answer.headers.get("content-length"))
@@ -302,15 +302,14 @@ class ObjectStore:
         *,
         plain: tuple[int, ...],
         stream: bool = False,
-    ) -> AWSResponse | None:
+    ) -> Answer | None:
         """The short way's answer if it is one of the `plain` ones; else None, and boto3 is to be asked."""
         if self._quick is None:
             return None
         answer = self._quick.send(method, bucket, key, headers, body, stream=stream)
         if answer is None or answer.status_code in plain:
             return answer
-        if stream:
-            answer.raw.close()
+        answer.close()
         return None
 
     def _put(self, operation: str, **arguments: Any) -> str:
@@ -329,7 +328,7 @@ class ObjectStore:
         raise StoreUnavailable(f"{operation}: conflicting conditional writes without end")
 
 
-def _described(key: str, answer: AWSResponse) -> StoredObject:
+def _described(key: str, answer: Answer) -> StoredObject:
     headers = answer.headers
     etag, size_bytes = _whole_etag(headers.get("etag")), _size_bytes(headers.get("content-length"))
     try:
@@ -366,14 +365,13 @@ def _closed_on_error(close: Callable[[], object]) -> Iterator[None]:
         raise
 
 
-def _chunks(answer: AWSResponse) -> Generator[bytes]:
+def _chunks(answer: Answer) -> Generator[bytes]:
     try:
-        yield from answer.raw.stream(_CHUNK_BYTES)
-    except HTTPError as error:
-        raise StoreUnavailable(f"download: {type(error).__name__}") from error
+        yield from answer.chunks()
+    except NotPlain as error:
+        raise StoreUnavailable(f"download: {error}") from error
     finally:
-        # Read to its end the connection goes back to the pool; else it is of no more use.
-        answer.raw.release_conn()
+        answer.close()
 
 
 def _spool(chunks: Generator[bytes], size_bytes: int, path: Path, bytes_max: int) -> int:
