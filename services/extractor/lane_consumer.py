@@ -1,4 +1,4 @@
-"""The two lanes as one consumer: which partitions are held, paused while their record is open, and fenced how."""
+"""The two lanes as one consumer: which partitions are held, how far they are read ahead, and fenced how."""
 
 import logging
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.topics import REQUESTS, UPLOADS
 from services.extractor.jobs import Partition
 from services.extractor.lanes import Lane
+from services.extractor.read_ahead import ReadAhead
 from services.extractor.starts import StartCounter
 from services.runtime import groups
 from services.runtime.errors import Halt, TransientError
@@ -17,17 +18,23 @@ from services.runtime.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
+_AHEAD_RECORDS_MAX = 16
+"""Of a partition. A few hundred bytes each, so that what is fetched again after a pause is little beside it."""
+_READ_AT_ONCE_MAX = 64
+"""Then what was read is looked at first."""
+
 
 class LaneConsumer:
     """At most one record of a partition is out at a time. Callbacks only drop and resume."""
 
     def __init__(self, settings: KafkaSettings, on_drop: Callable[[Partition], None]) -> None:
         self._lanes = {topic_name(settings, REQUESTS): Lane.WAITING, topic_name(settings, UPLOADS): Lane.UPLOAD}
-        config = consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error", fetching=Fetching.PAUSING)
+        config = consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error", fetching=Fetching.AHEAD)
         self._consumer: Consumer = create_consumer(config)
         self._on_drop = on_drop
         self._held: set[Partition] = set()
         self._accepting = True
+        self._ahead: ReadAhead[Message] = ReadAhead(_AHEAD_RECORDS_MAX)
         self.starts = StartCounter(lambda: self._consumer)
         self.group_metadata: Any | None = None
         """Taken anew in each assignment callback and nowhere else; None: publish nothing."""
@@ -47,42 +54,58 @@ class LaneConsumer:
         """The lane of a topic's name on the broker."""
         return self._lanes[topic]
 
-    def poll(self, timeout_seconds: float) -> Message | None:
-        """The next record; its partition is paused until `resume`. Serves the callbacks.
+    def receive(self, timeout_seconds: float) -> list[Message]:
+        """The next record of each partition that has none out; out until `finished` or `rewind`. Serves the callbacks.
+
+        Waits up to `timeout_seconds` if there is none to begin with.
 
         Raises:
             Halt: the group has no offset where it should have one.
             TransientError: the broker is away, or the topics are not there yet.
         """
-        message = self._consumer.poll(timeout_seconds)
-        if message is None:
-            return None
-        error = message.error()
-        if error is not None:
-            self._raise(error)
-        self._consumer.pause([TopicPartition(str(message.topic()), int(message.partition() or 0))])
-        return message
+        # Read first, take afterwards: what a callback revokes in between is not among what is taken.
+        self._read(0.0 if self._ahead.is_ready else timeout_seconds)
+        return self._ahead.take() if self._accepting else []
 
-    def resume(self, partition: Partition) -> None:
+    def finished(self, partition: Partition) -> None:
         """The partition's record is finished: the next may come."""
-        if partition in self._held and self._accepting:
-            self._consumer.resume([TopicPartition(*partition)])
+        if self._ahead.finished(partition):
+            self._resume(partition)
 
     def rewind(self, partition: Partition, offset: int) -> None:
         """Gives a record back unfinished, to be delivered again."""
+        self._ahead.drop(partition)
         if partition in self._held:
             self._consumer.seek(TopicPartition(*partition, offset))
-            self.resume(partition)
+            self._resume(partition)
 
     def stop_accepting(self) -> None:
         """Takes no further records while those out are finished."""
         self._accepting = False
+        self._ahead.drop_waiting()
         self._consumer.pause([TopicPartition(*partition) for partition in self._held])
 
     def close(self) -> None:
         """Leaves the group; what is out is dropped."""
         self.group_metadata = None
         self._consumer.close()
+
+    def _read(self, timeout_seconds: float) -> None:
+        for _ in range(_READ_AT_ONCE_MAX):
+            message = self._consumer.poll(timeout_seconds)
+            if message is None:
+                return
+            error = message.error()
+            if error is not None:
+                self._raise(error)
+            partition = (str(message.topic()), int(message.partition() or 0))
+            if self._ahead.add(partition, message):
+                self._consumer.pause([TopicPartition(*partition)])
+            timeout_seconds = 0.0
+
+    def _resume(self, partition: Partition) -> None:
+        if partition in self._held and self._accepting:
+            self._consumer.resume([TopicPartition(*partition)])
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
@@ -111,6 +134,8 @@ class LaneConsumer:
         self._release(consumer, partitions)
 
     def _release(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in _names(partitions):
+            self._ahead.drop(partition)
         # Paused stays paused across an assignment: a partition that comes back would stand still.
         consumer.resume(partitions)
         consumer.incremental_unassign(partitions)

@@ -50,7 +50,6 @@ _log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.1
 _BUSY_SECONDS = 0.005
-_ARRIVALS_MAX = 32
 _BROKER_PAUSE_SECONDS = 0.2
 _ADMISSION_PAUSE_SECONDS = 1.0
 _LANE_TOPICS = {Lane.WAITING: REQUESTS.name, Lane.UPLOAD: UPLOADS.name}
@@ -167,18 +166,15 @@ class Worker:
     # 1, 2: arrival
 
     def _receive(self, timeout_seconds: float) -> None:
-        for _ in range(_ARRIVALS_MAX):
-            try:
-                message = self._consumer.poll(timeout_seconds)
-            except TransientError as error:
-                self._broker_problem = str(error)
-                _log.warning("the broker: %s", error)
-                time.sleep(_BROKER_PAUSE_SECONDS)
-                return
-            if message is None:
-                break
+        try:
+            messages = self._consumer.receive(timeout_seconds)
+        except TransientError as error:
+            self._broker_problem = str(error)
+            _log.warning("the broker: %s", error)
+            time.sleep(_BROKER_PAUSE_SECONDS)
+            return
+        for message in messages:
             self._arrived(message)
-            timeout_seconds = 0.0
         if self._consumer.joined:
             self._broker_problem = None
 
@@ -364,7 +360,7 @@ class Worker:
             self._consumer.starts.finished(partition)
             if finished.job is not None:
                 self._close(finished.job)
-            self._consumer.resume(partition)
+            self._consumer.finished(partition)
 
     def _close(self, job: Job) -> None:
         del self._jobs[job.number]

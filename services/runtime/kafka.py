@@ -88,7 +88,10 @@ class Fetching(Enum):
     AT_ONCE = "at_once"
     """The first byte is answered at once; as long as there is none, a fetch waits."""
     PAUSING = "pausing"
-    """For consumers that pause partitions: a resumed one waits for the fetch under way, so fetches are short."""
+    """For the embedded broker, which notices late what arrives while a fetch waits: fetches are short."""
+    AHEAD = "ahead"
+    """For consumers that read ahead and pause partitions now and then: a resumed one waits for the fetch under way,
+    beside records that it still has. What a pause throws away is little."""
     GATHERED = "gathered"
     """Nobody waits for the single record: what arrives within a tenth of a second is fetched together."""
 
@@ -96,6 +99,7 @@ class Fetching(Enum):
 _FETCHES: Mapping[Fetching, Config] = {
     Fetching.AT_ONCE: {"fetch.wait.max.ms": 500, "fetch.error.backoff.ms": 50},
     Fetching.PAUSING: {"fetch.wait.max.ms": 10, "fetch.error.backoff.ms": 50},
+    Fetching.AHEAD: {"fetch.wait.max.ms": 100, "max.partition.fetch.bytes": 64 * 1024, "fetch.error.backoff.ms": 50},
     Fetching.GATHERED: {"fetch.wait.max.ms": 100, "fetch.min.bytes": 64 * 1024, "fetch.error.backoff.ms": 50},
 }
 
