@@ -161,8 +161,10 @@ def test_a_long_body_is_sent_behind_its_head(server: Server, connections: Connec
     assert server.requests[0].startswith(b"PUT / HTTP/1.1\r\n\r\n")
 
 
-def test_nobody_listens(server: Server) -> None:
-    server.close()
+def test_nobody_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # And never listens: the port is nobody else's meanwhile.
+        connections = Connections("127.0.0.1", bound.getsockname()[1], tls=None, timeout_seconds=20, kept_max=2)
 
-    with pytest.raises(NotPlain):
-        Connections("127.0.0.1", server.port, tls=None, timeout_seconds=20, kept_max=2).take()
+        with pytest.raises(NotPlain):
+            connections.take()
