@@ -17,6 +17,7 @@ from typing import Any
 from services.recognition.document import Document, Limits, open_document
 from services.recognition.engine import Engine
 from services.recognition.errors import RecognitionError
+from services.recognition.language import load as load_languages
 from services.recognition.recognise import read_page
 from services.recognition.text import count_words, detect_language
 
@@ -25,7 +26,10 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Open:
-    """Judge a file by its content: its pages, or why it cannot be read."""
+    """Judge a file by its content: its pages, or why it cannot be read. One of a single page is read through at once.
+
+    Most files have a single page; each answer that the parent need not wait for spares both a change of process.
+    """
 
     path: Path
 
@@ -78,6 +82,15 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class ReadAtOnce:
+    """Answer to `Open` for a file of a single page: it is read, judged and closed again."""
+
+    opened: Opened
+    page: PageRead
+    judged: Judged
+
+
+@dataclass(frozen=True)
 class Unreadable:
     """The input cannot be read; `code` is one of the API's."""
 
@@ -101,7 +114,7 @@ class Ready:
 
 
 Task = Open | ReadPage | Judge
-Answer = Opened | PageRead | Judged | Unreadable | Broken
+Answer = Opened | PageRead | Judged | ReadAtOnce | Unreadable | Broken
 
 EngineFactory = Callable[[], Engine]
 
@@ -113,6 +126,7 @@ def run(connection: Connection, engine_factory: EngineFactory, limits: Limits, p
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     engine = engine_factory()
+    load_languages()
     connection.send(Ready(engine.name, engine.model_version))
     desk = _Desk(engine, limits)
     while True:
@@ -149,15 +163,27 @@ class _Desk:
             document.close()
 
     def _answer(self, task: Task) -> Answer:
-        if isinstance(task, Judge):
-            self.forget(task.path)
-            return Judged(detect_language(task.text), count_words(task.text))
-        document = self._document(task.path)
-        if isinstance(task, Open):
-            units = tuple(document.page_units(index) for index in range(document.page_count))
-            return Opened(document.media_type, units)
-        page = read_page(document, task.index, self._engine)
+        match task:
+            case Judge(path, text):
+                return self._judge(path, text)
+            case ReadPage(path, index):
+                return self._read_page(path, index)
+            case Open(path):
+                document = self._document(path)
+                units = tuple(document.page_units(index) for index in range(document.page_count))
+                opened = Opened(document.media_type, units)
+                if len(units) != 1:
+                    return opened
+                page = self._read_page(path, 0)
+                return ReadAtOnce(opened, page, self._judge(path, page.text))
+
+    def _read_page(self, path: Path, index: int) -> PageRead:
+        page = read_page(self._document(path), index, self._engine)
         return PageRead(page.to_dict(), page.text)
+
+    def _judge(self, path: Path, text: str) -> Judged:
+        self.forget(path)
+        return Judged(detect_language(text), count_words(text))
 
     def _document(self, path: Path) -> Document:
         """The file, opened again where a child before this one had it open."""

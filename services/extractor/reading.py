@@ -9,7 +9,19 @@ from multiprocessing.connection import Connection
 from confluent_kafka import KafkaException
 
 from schemas.events import ErrorCode, Failure
-from services.extractor.child import Answer, Broken, Judge, Judged, Open, Opened, PageRead, ReadPage, Task, Unreadable
+from services.extractor.child import (
+    Answer,
+    Broken,
+    Judge,
+    Judged,
+    Open,
+    Opened,
+    PageRead,
+    ReadAtOnce,
+    ReadPage,
+    Task,
+    Unreadable,
+)
 from services.extractor.jobs import DEATHS_MAX, Job
 from services.extractor.lanes import Lane, Lanes
 from services.extractor.recogniser import Died, Recogniser
@@ -153,13 +165,14 @@ class Reading:
         match answer:
             case Opened(media_type, page_units):
                 return self._opened(job, media_type, page_units)
-            case PageRead(layout, text):
-                PAGES.labels(lane=job.lane).inc()
-                PAGE_SECONDS.observe(self._clock() - self._since)
-                job.pages.append(layout)
-                job.texts.append(text)
+            case PageRead():
+                self._page_read(job, answer)
                 self.ready(job)
                 return None
+            case ReadAtOnce(opened, page, judged):
+                job.opened, job.media_type, job.page_units = True, opened.media_type, opened.page_units
+                self._page_read(job, page)
+                return ReadThrough(job, judged.language, judged.words)
             case Judged(language, words):
                 return ReadThrough(job, language, words)
             case Unreadable(code, reason):
@@ -168,6 +181,12 @@ class Reading:
                 return self._broken(job)
             case Died(reason):
                 return self._died(job, reason)
+
+    def _page_read(self, job: Job, page: PageRead) -> None:
+        PAGES.labels(lane=job.lane).inc()
+        PAGE_SECONDS.observe(self._clock() - self._since)
+        job.pages.append(page.layout)
+        job.texts.append(page.text)
 
     def _opened(self, job: Job, media_type: str, page_units: tuple[int, ...]) -> Verdict | None:
         job.opened, job.media_type, job.page_units = True, media_type, page_units

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import psutil
 
-from services.extractor.child import Answer, Broken, EngineFactory, Forget, Judged, Ready, Task, Unreadable, run
+from services.extractor.child import (
+    Answer,
+    Broken,
+    EngineFactory,
+    Forget,
+    Judged,
+    ReadAtOnce,
+    Ready,
+    Task,
+    Unreadable,
+    run,
+)
 from services.recognition.document import Limits
 from services.runtime.errors import Halt
 from services.runtime.metrics import CHILD_STARTS
@@ -171,9 +182,13 @@ class Recogniser:
         if isinstance(message, Ready):
             self._ready = message
             return None
-        self._task = None
+        task, self._task = self._task, None
+        if task is not None and isinstance(message, Judged | ReadAtOnce):
+            # The child has closed it already.
+            self._known.discard(task.path)
+            self._done_with.discard(task.path)
         self._close_files()
-        if isinstance(message, Judged | Unreadable):
+        if isinstance(message, Judged | ReadAtOnce | Unreadable):
             self._documents += 1
         if isinstance(message, Broken):
             _log.error("the engine failed", extra={"reason": message.reason})

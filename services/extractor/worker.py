@@ -14,13 +14,15 @@ A partition that is revoked takes its open record along, whatever the step: the 
 """
 
 import logging
+import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection
 from pathlib import Path
+from socket import socket
 
 from confluent_kafka import KafkaException, Message
 
@@ -154,7 +156,7 @@ class Worker:
         busy = bool(self._jobs) or not self._publication.is_empty or self._reading.is_busy
         self._receive(0.0 if busy else _IDLE_SECONDS)
         if busy or self._jobs:
-            wait([*self._reading.waitables(), self._threads.waitable], _BUSY_SECONDS)
+            _wait([*self._reading.waitables(), self._threads.waitable], _BUSY_SECONDS)
         for number, outcome in self._threads.collect():
             self._stepped(number, outcome)
         self._decide(self._reading.collect())
@@ -379,6 +381,14 @@ class Worker:
             job.trail.end("abandoned")
             self._reading.leave(job)
             self._close(job)
+
+
+def _wait(waitables: Sequence[Connection | socket], seconds: float) -> None:
+    """Until one of them is readable. Every turn of the loop begins with it, so no selector is built for it."""
+    poll = select.poll()
+    for waitable in waitables:
+        poll.register(waitable.fileno(), select.POLLIN)
+    poll.poll(seconds * 1000)
 
 
 class _StepFailed(Exception):

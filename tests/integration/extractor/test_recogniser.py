@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from services.extractor.child import Broken, Judge, Judged, Open, Opened, PageRead, ReadPage, Task, Unreadable
+from services.extractor.child import (
+    Broken,
+    Judge,
+    Judged,
+    Open,
+    Opened,
+    PageRead,
+    ReadAtOnce,
+    ReadPage,
+    Task,
+    Unreadable,
+)
 from services.extractor.recogniser import ChildBounds, Died, Recogniser
 from services.recognition.document import Limits
 from services.runtime.errors import Halt
@@ -43,7 +54,7 @@ def _wait(recogniser: Recogniser, until: Callable[[], bool]) -> object:
 
 @pytest.fixture(scope="module")
 def recogniser() -> Iterator[Recogniser]:
-    started = _started(_bounds(page_seconds_max=3.0))
+    started = _started(_bounds(page_seconds_max=60.0))
     yield started
     started.close()
 
@@ -75,6 +86,16 @@ def test_a_document_is_opened_read_and_judged(ask: Ask, tmp_path: Path) -> None:
     assert ask(Judge(path, text)) == Judged("en", 12)
 
 
+def test_a_document_of_a_single_page_is_read_through_at_once(ask: Ask, tmp_path: Path) -> None:
+    path = _file(tmp_path, picture(words=2))
+    answer = ask(Open(path))
+    assert isinstance(answer, ReadAtOnce)
+    assert answer.opened.page_units == (1,)
+    assert answer.page.text == "word1 word2"
+    assert answer.page == ask(ReadPage(path, 0))
+    assert answer.judged == ask(Judge(path, "word1 word2"))
+
+
 def test_what_cannot_be_read_is_told_by_its_code(ask: Ask, tmp_path: Path) -> None:
     answer = ask(Open(_file(tmp_path, b"text")))
     assert isinstance(answer, Unreadable)
@@ -83,22 +104,25 @@ def test_what_cannot_be_read_is_told_by_its_code(ask: Ask, tmp_path: Path) -> No
 
 def test_an_engine_that_fails_is_no_fault_of_the_document(ask: Ask, tmp_path: Path) -> None:
     path = _file(tmp_path, picture(script=BREAK))
-    ask(Open(path))
+    assert isinstance(ask(Open(path)), Broken)
     assert isinstance(ask(ReadPage(path, 0)), Broken)
 
 
 def test_a_crash_is_told_and_the_next_child_opens_the_file_anew(ask: Ask, tmp_path: Path) -> None:
     path = _file(tmp_path, picture(script=CRASH))
-    ask(Open(path))
+    assert ask(Open(path)) == Died("signal 11")
     assert ask(ReadPage(path, 0)) == Died("signal 11")
     path.write_bytes(picture(words=1))
     assert isinstance(ask(ReadPage(path, 0)), PageRead)
 
 
-def test_a_page_that_takes_too_long_ends_the_child(ask: Ask, tmp_path: Path) -> None:
-    path = _file(tmp_path, picture(script=HANG))
-    ask(Open(path))
-    assert ask(ReadPage(path, 0)) == Died("a page took longer than allowed")
+def test_a_page_that_takes_too_long_ends_the_child(tmp_path: Path) -> None:
+    recogniser = _started(_bounds(page_seconds_max=1.0))
+    try:
+        recogniser.submit(ReadPage(_file(tmp_path, picture(script=HANG)), 0))
+        assert _wait(recogniser, lambda: False) == Died("a page took longer than allowed")
+    finally:
+        recogniser.close()
 
 
 def test_an_answer_that_is_there_counts_however_late_it_is_looked_for(tmp_path: Path) -> None:
@@ -108,7 +132,7 @@ def test_an_answer_that_is_there_counts_however_late_it_is_looked_for(tmp_path: 
         (connection,) = recogniser.waitables()
         assert connection.poll(60), "the child has answered"
         time.sleep(1.1)  # The parent was held up elsewhere beyond the deadline.
-        assert isinstance(recogniser.collect(), Opened)
+        assert isinstance(recogniser.collect(), ReadAtOnce)
     finally:
         recogniser.close()
 
@@ -118,7 +142,7 @@ def test_files_closed_while_the_child_works_do_not_hold_up_the_parent(tmp_path: 
     try:
         paths = [tmp_path / str(number) for number in range(_MORE_THAN_A_PIPE_HOLDS)]
         for path in paths:
-            path.write_bytes(picture(script=HANG))
+            path.write_bytes(picture(script=HANG, pages=2))
             recogniser.submit(Open(path))
             assert isinstance(_wait(recogniser, lambda: False), Opened)
         recogniser.submit(ReadPage(paths[0], 0))
@@ -139,7 +163,7 @@ def test_files_closed_while_the_child_works_do_not_hold_up_the_parent(tmp_path: 
 def test_a_file_closed_while_the_child_works_is_read_anew_when_another_takes_its_path(
     recogniser: Recogniser, tmp_path: Path
 ) -> None:
-    path = _file(tmp_path, picture(words=2))
+    path = _file(tmp_path, picture(words=2, pages=2))
     _wait(recogniser, lambda: recogniser.idle)
     recogniser.submit(Open(path))
     recogniser.forget(path)
