@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, and_, case, delete, insert, or_, select, update
 
 from schemas.cloudevents import Undecodable, decode
 from schemas.events import ResultCompleted, ResultFailed, ResultRefused
@@ -51,18 +51,26 @@ def read_offsets(engine: Engine, topic: str) -> Mapping[int, int]:
         return {int(partition): int(offset) for partition, offset in rows}
 
 
-def advance_offset(connection: Connection, topic: str, partition: int, was: int | None, now: int) -> None:
-    """Moves a partition's offset from the one this replica knows. Raises `OffsetMoved` if it is another."""
+def advance_offsets(connection: Connection, topic: str, was: Mapping[int, int | None], now: Mapping[int, int]) -> None:
+    """Moves offsets of partitions from those this replica knows. Raises `OffsetMoved` if one of them is another."""
     columns = RESULT_OFFSETS.c
-    here = (columns.topic == topic) & (columns.partition == partition)
-    if was is None:
-        if connection.execute(select(columns.next_offset).where(here)).first() is not None:
-            raise OffsetMoved(f"{topic}/{partition}")
-        connection.execute(insert(RESULT_OFFSETS).values(topic=topic, partition=partition, next_offset=now))
-        return
-    moved = connection.execute(update(RESULT_OFFSETS).where(here, columns.next_offset == was).values(next_offset=now))
-    if moved.rowcount != 1:
-        raise OffsetMoved(f"{topic}/{partition}")
+    new = [number for number in now if was[number] is None]
+    known = {number: was[number] for number in now if was[number] is not None}
+    if new:
+        found = select(columns.partition).where(columns.topic == topic, columns.partition.in_(new))
+        if connection.execute(found).first() is not None:
+            raise OffsetMoved(topic)
+        rows = [{"topic": topic, "partition": number, "next_offset": now[number]} for number in sorted(new)]
+        connection.execute(insert(RESULT_OFFSETS), rows)
+    if known:
+        # In one statement: a partition that stands elsewhere is not changed, and is missed in the count.
+        stands = or_(*(and_(columns.partition == number, columns.next_offset == at) for number, at in known.items()))
+        moves = case({number: now[number] for number in known}, value=columns.partition)
+        moved = connection.execute(
+            update(RESULT_OFFSETS).where(columns.topic == topic, stands).values(next_offset=moves)
+        )
+        if moved.rowcount != len(known):
+            raise OffsetMoved(topic)
 
 
 class ResultLister:
@@ -155,8 +163,7 @@ class ResultLister:
         # Dead letters are on the broker before the offset that skips them moves.
         self._dead_letters.keep(_FLUSH_SECONDS)
         with transaction(self._engine) as connection:
-            for partition in sorted(ends):
-                advance_offset(connection, self._topic, partition, self._known[partition], ends[partition])
+            advance_offsets(connection, self._topic, self._known, ends)
             list_replies(connection, replies)
         self._known |= ends
 

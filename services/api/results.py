@@ -15,7 +15,7 @@ from schemas.document import Document
 from schemas.events import ResultCompleted, ResultFailed
 from services.api.tables import RESULTS
 from services.api.waiters import Reply
-from services.runtime.database import reading, transaction
+from services.runtime.database import reading, rows_as_table, single_statement, transaction
 
 
 class ResultStatus(StrEnum):
@@ -169,7 +169,7 @@ class PendingWriter:
                 written.set_exception(problem)
 
     def _commit(self, rows: Sequence[PendingResult]) -> None:
-        with transaction(self._engine) as connection:
+        with single_statement(self._engine) as connection:
             list_pending(connection, rows)
 
 
@@ -211,7 +211,15 @@ def _upsert(connection: Connection, rows: list[dict[str, Any]], changed: Mapping
         return
     # Every writer of several rows locks them in the same order, so that none waits for the other in a circle.
     rows.sort(key=lambda row: str(row["id"]))
-    statement = _insert(connection, RESULTS).on_conflict_do_update(
+    if connection.dialect.name == "postgresql":
+        # One statement however many rows.
+        new = rows_as_table(RESULTS, rows)
+        columns = list(rows[0])
+        statement = postgresql.insert(RESULTS).from_select(columns, select(*(new.c[name] for name in columns)))
+        index = [RESULTS.c.id]
+        connection.execute(statement.on_conflict_do_update(index_elements=index, set_=dict(changed), where=where))
+        return
+    upsert = sqlite.insert(RESULTS).on_conflict_do_update(
         index_elements=[RESULTS.c.id], set_=dict(changed), where=where
     )
-    connection.execute(statement, rows)
+    connection.execute(upsert, rows)

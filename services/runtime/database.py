@@ -1,6 +1,7 @@
 """The one SQL database: SQLite on one machine, else PostgreSQL. Every failure that may pass is a type."""
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Table,
+    TableValuedAlias,
     TypeDecorator,
     any_,
     bindparam,
@@ -28,13 +30,17 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.runtime.errors import DatabaseUnavailable
 from services.runtime.settings import DatabaseSettings
 
 _READ_ONLY = "ocr_read_only"
+_IDLE_SINCE = "ocr_idle_since"
+_PING_AFTER_IDLE_SECONDS = 0.25
 _SQLITE_TRANSIENT = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -104,6 +110,20 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def single_statement(engine: Engine) -> Iterator[Connection]:
+    """A transaction of exactly one statement, which on PostgreSQL needs one round trip. Raises as `transaction`.
+
+    There a statement outside of a transaction is one by itself: done whole or not at all, and on disk when it returns.
+    """
+    if engine.dialect.name != "postgresql":
+        with transaction(engine) as connection:
+            yield connection
+        return
+    with _classified(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
+
+
+@contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads, and on SQLite waits for no writer. Raises as `transaction`."""
     with _classified(), engine.connect().execution_options(**{_READ_ONLY: True}) as connection:
@@ -153,10 +173,16 @@ def update_many(connection: Connection, table: Table, key: str, rows: Sequence[M
         statement = update(table).where(table.c[key] == bindparam(f"new_{key}")).values(bound)
         connection.execute(statement, [{f"new_{column}": row[column] for column in columns} for row in rows])
         return
-    arrays = [bindparam(column, [row[column] for row in rows], ARRAY(table.c[column].type)) for column in columns]
-    new = func.unnest(*arrays).table_valued(*(table.c[column] for column in columns)).render_derived("new")
+    new = rows_as_table(table, rows)
     changes = {column: new.c[column] for column in columns if column != key}
     connection.execute(update(table).where(table.c[key] == new.c[key]).values(changes))
+
+
+def rows_as_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> TableValuedAlias:
+    """Rows that all have the same columns of `table`, as a table `new` within a statement of PostgreSQL."""
+    columns = list(rows[0])
+    arrays = [bindparam(column, [row[column] for row in rows], ARRAY(table.c[column].type)) for column in columns]
+    return func.unnest(*arrays).table_valued(*(table.c[column] for column in columns)).render_derived("new")
 
 
 def among(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
@@ -199,12 +225,10 @@ def _postgres(url: URL, settings: DatabaseSettings) -> Engine:
         "idle_in_transaction_session_timeout": settings.idle_in_transaction_seconds_max,
     }
     options = " ".join(f"-c {name}={int(seconds * 1000)}" for name, seconds in timeouts.items())
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=settings.pool_size,
         pool_timeout=settings.lock_timeout_seconds,
-        # A connection that died while idle is replaced without anybody noticing.
-        pool_pre_ping=True,
         connect_args={
             "options": options,
             "connect_timeout": settings.connect_timeout_seconds,
@@ -215,6 +239,27 @@ def _postgres(url: URL, settings: DatabaseSettings) -> Engine:
             "keepalives_count": 3,
         },
     )
+    _ping_after_idling(engine)
+    return engine
+
+
+def _ping_after_idling(engine: Engine) -> None:
+    """A connection that died while idle is replaced without anybody noticing; one in use all the time is not asked."""
+
+    @event.listens_for(engine, "checkin")
+    def left(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[_IDLE_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def taken(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        idle_since = record.info.get(_IDLE_SINCE)
+        if idle_since is None or time.monotonic() - idle_since < _PING_AFTER_IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            # The pool takes another one, and drops those that are older than this moment.
+            raise DisconnectionError("died while idle") from error
 
 
 def _sqlite(url: URL, settings: DatabaseSettings) -> Engine:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, inspect, select
 
 from schemas.events import ErrorCode
 from services.api.keys import ApiKeys, Scope, UnknownKey, hash_key, looks_like_key
-from services.api.result_list import OffsetMoved, advance_offset, clear_offsets, read_offsets
+from services.api.result_list import OffsetMoved, advance_offsets, clear_offsets, read_offsets
 from services.api.results import (
     ListedResult,
     PendingResult,
@@ -190,7 +190,7 @@ def test_a_reason_that_sql_cannot_hold_stops_nothing(engine: Engine) -> None:
 def test_two_replicas_never_both_move_an_offset(engine: Engine) -> None:
     def advance(was: int | None, now: int) -> None:
         with transaction(engine) as connection:
-            advance_offset(connection, "t", 0, was, now)
+            advance_offsets(connection, "t", {0: was}, {0: now})
 
     advance(None, 5)
     with pytest.raises(OffsetMoved):
@@ -204,10 +204,24 @@ def test_two_replicas_never_both_move_an_offset(engine: Engine) -> None:
     assert read_offsets(engine, "t") == {}
 
 
+def test_offsets_of_several_partitions_move_together_or_not_at_all(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        advance_offsets(connection, "t", {0: None, 1: None}, {0: 3, 1: 4})
+        advance_offsets(connection, "other", {0: None}, {0: 70})
+    with transaction(engine) as connection:
+        advance_offsets(connection, "t", {0: 3, 1: 4, 2: None, 9: 1}, {0: 5, 1: 6, 2: 7})
+
+    with pytest.raises(OffsetMoved), transaction(engine) as connection:
+        advance_offsets(connection, "t", {0: 5, 1: 4, 2: 7}, {0: 8, 1: 8, 2: 8})
+
+    assert read_offsets(engine, "t") == {0: 5, 1: 6, 2: 7}
+    assert read_offsets(engine, "other") == {0: 70}
+
+
 def test_rows_and_offset_are_written_together_or_not_at_all(engine: Engine) -> None:
     def attempt() -> None:
         with transaction(engine) as connection:
-            advance_offset(connection, "t", 0, None, 1)
+            advance_offsets(connection, "t", {0: None}, {0: 1})
             list_replies(connection, [completed()])
             raise RuntimeError("killed in between")
 
