@@ -102,6 +102,8 @@ def running(*, embedded_broker: bool, page_seconds: float = 0.0) -> Iterator[Run
         (directory / "logs").mkdir()
         stage = raise_stage(kafka, store, "", "", directory / "logs", partitions=12)
         ending.callback(stage.strike)
+        # Made for tests, a stage follows two topics: a consumer that is no part of what is measured.
+        stage.read.close()
         stage.environment |= {"OCR_DATABASE_URL": url, "OCR_KAFKA_PARTITIONS": str(stage.kafka.partitions)}
         yield _start_services(stage, url, page_seconds)
 

@@ -11,8 +11,10 @@ from services.extractor.jobs import Job, Partition
 from services.runtime.transactions import Record, TransactionAborted, TransactionalPublisher
 
 _ABORTED_PAUSE_SECONDS = 0.2
-_GATHER_SECONDS = 0.008
-"""A transaction costs the broker about as much for ten records as for one: others that are open may join it."""
+_GATHER_SECONDS_EACH = 0.002
+_GATHER_SECONDS_MAX = 0.025
+"""A transaction costs the broker about as much for ten records as for one: others that are open may join it. The more
+are open, the more are worth waiting for; a record that is open alone waits for nobody."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Publication:
         now = self._clock()
         if not self._waiting or group_metadata is None or now < self._not_before:
             return {}
-        if open_records > len(self._waiting) and now < self._waiting_since + _GATHER_SECONDS:
+        gather_seconds = min(_GATHER_SECONDS_EACH * open_records, _GATHER_SECONDS_MAX)
+        if open_records > len(self._waiting) and now < self._waiting_since + gather_seconds:
             return {}
         batch = dict(self._waiting)
         records = [record for finished in batch.values() for record in finished.records]
