@@ -21,9 +21,13 @@ class InstantEngine:
     name = "instant"
     model_version = "0"
 
+    def __init__(self) -> None:
+        self._page_seconds = float(os.environ.get(PAGE_SECONDS_VARIABLE, "0"))
+
     def read_page(self, image: NDArray[np.uint8]) -> PageWords:
         """Three words, after the time that the environment names."""
-        time.sleep(float(os.environ.get(PAGE_SECONDS_VARIABLE, "0")))
+        if self._page_seconds:
+            time.sleep(self._page_seconds)
         height, width = image.shape[:2]
         words = tuple(FoundWord(f"word{n}", 0.9, (n * 10.0, 2.0, n * 10.0 + 8.0, 18.0)) for n in range(3))
         return PageWords(words, Frame.as_shown(width, height))

@@ -21,6 +21,7 @@ from services.extractor.steps import Stores
 from services.extractor.worker import Facts, Worker
 from services.recognition.document import Limits
 from services.recognition.engine import create_engine
+from services.runtime import collecting
 from services.runtime.admission import BalanceReader, BalanceTable
 from services.runtime.documents import DocumentStore
 from services.runtime.errors import Halt, StoreUnavailable
@@ -93,6 +94,7 @@ def _run(settings: ExtractorSettings, engine_factory: EngineFactory, spool: Path
         health.start()
         recogniser.start()
         balances.start()
+        collecting.settle()
         extractor.run(stop)
         return 0
     except Halt as halt:

@@ -23,7 +23,7 @@ from services.ledger.settings import LedgerSettings
 from services.ledger.sweeper import Sweeper
 from services.ledger.threads import Threads
 from services.ledger.worker import Worker
-from services.runtime import groups
+from services.runtime import collecting, groups
 from services.runtime.admission import BalanceReader, BalanceTable
 from services.runtime.database import create_database
 from services.runtime.dead_letters import DeadLetters
@@ -75,6 +75,7 @@ class Ledger:
         threads.start("gauges", self.gauges.run)
         if self.sweeper is not None:
             threads.start("sweeper", self.sweeper.run)
+        collecting.settle()
         try:
             self.worker.run(stop)
         except Exception:

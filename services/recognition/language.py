@@ -6,6 +6,7 @@ in one call. They come out the same to the last bit, so no text gets another lan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -47,24 +48,29 @@ def _mean_probabilities(detector: Any, ngrams: list[str]) -> list[float]:
     """Of several trials, each with a smoothing of its own, as `Detector._detect_block` has them."""
     languages = len(detector.langlist)
     detector.random.seed(_SEED)
+    different = list(dict.fromkeys(ngrams))
+    frequencies = np.stack([_frequencies(ngram) for ngram in different])
     mean = np.zeros(languages)
     for _ in range(detector.n_trial):
         smoothing = detector.alpha + detector.random.gauss(0.0, 1.0) * detector.ALPHA_WIDTH
-        mean += _trial(detector, ngrams, smoothing / detector.BASE_FREQ) / detector.n_trial
+        factors = dict(zip(different, frequencies + smoothing / detector.BASE_FREQ, strict=True))
+        mean += _trial(detector, ngrams, factors) / detector.n_trial
     return [float(share) for share in mean]
 
 
-def _trial(detector: Any, ngrams: list[str], weight: float) -> Probabilities:
+def _trial(detector: Any, ngrams: list[str], factors: Mapping[str, Probabilities]) -> Probabilities:
     """Draws n-grams until one language is all but certain."""
     languages = len(detector.langlist)
     probabilities = np.full(languages, 1.0 / languages)
     choice, drawn, draws = detector.random.choice, 0, 1
     while True:
         for _ in range(draws):
-            probabilities *= _frequencies(choice(ngrams)) + weight
+            probabilities *= factors[choice(ngrams)]
         # Python's sum, not numpy's, which adds in another order.
-        probabilities /= sum(probabilities.tolist())
-        if probabilities.max() > detector.CONV_THRESHOLD or drawn >= detector.ITERATION_LIMIT:
+        shares = probabilities.tolist()
+        total = sum(shares)
+        probabilities /= total
+        if max(shares) / total > detector.CONV_THRESHOLD or drawn >= detector.ITERATION_LIMIT:
             return probabilities
         drawn, draws = drawn + _DRAWS_BETWEEN_CHECKS, _DRAWS_BETWEEN_CHECKS
 
