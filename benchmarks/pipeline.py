@@ -32,7 +32,7 @@ from services.ledger.grants import grant
 from services.runtime.database import create_database as connect
 from services.runtime.migrations import migrate
 from services.runtime.settings import DatabaseSettings
-from tests.support.kafka import start_apache_kafka, start_embedded_broker
+from tests.support.kafka import PRODUCTION_JVM_OPTIONS, start_apache_kafka, start_embedded_broker
 from tests.support.object_store import start_versitygw
 from tests.support.parts import KafkaPart
 from tests.support.postgres import create_database, start_postgres
@@ -81,13 +81,16 @@ def _image(key: str) -> bytes:
 
 
 @contextmanager
-def running(*, embedded_broker: bool, page_seconds: float = 0.0) -> Iterator[Running]:
+def running(*, embedded_broker: bool, page_seconds: float = 0.0, production_jvm: bool = False) -> Iterator[Running]:
     """Starts the parts and the services, and ends them."""
     with ExitStack() as ending:
         directory = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="ocr-benchmark-")))
         directory.chmod(0o755)
         (directory / "kafka").mkdir()
-        kafka = start_embedded_broker(directory / "kafka") if embedded_broker else _apache_kafka(directory / "kafka")
+        if embedded_broker:
+            kafka = start_embedded_broker(directory / "kafka")
+        else:
+            kafka = _apache_kafka(directory / "kafka", production_jvm)
         ending.callback(kafka.kill)
         (directory / "store").mkdir()
         store = start_versitygw(directory / "store", print)
@@ -108,8 +111,10 @@ def running(*, embedded_broker: bool, page_seconds: float = 0.0) -> Iterator[Run
         yield _start_services(stage, url, page_seconds)
 
 
-def _apache_kafka(directory: Path) -> KafkaPart:
-    return start_apache_kafka(directory, print)
+def _apache_kafka(directory: Path, production_jvm: bool) -> KafkaPart:
+    if not production_jvm:
+        return start_apache_kafka(directory, print)
+    return start_apache_kafka(directory, print, jvm_options=PRODUCTION_JVM_OPTIONS)
 
 
 def _start_services(stage: Stage, url: str, page_seconds: float) -> Running:
@@ -126,12 +131,15 @@ def _start_services(stage: Stage, url: str, page_seconds: float) -> Running:
     return Running(stage, services["api"].port, key, services)
 
 
-def own_cost(rounds: int, *, embedded_broker: bool) -> None:
+def own_cost(rounds: int, *, embedded_broker: bool, production_jvm: bool = False, warm_up: int = 300) -> None:
     """Latency at concurrency 1, throughput at 50, and what the processes take for it."""
     name = "embedded broker, SQLite" if embedded_broker else "Apache Kafka, PostgreSQL"
-    with running(embedded_broker=embedded_broker) as system:
+    with running(embedded_broker=embedded_broker, production_jvm=production_jvm) as system:
         times = ProcessorTimes({worker.process.pid: service for service, worker in system.services.items()})
-        system.post(300, 20)
+        system.post(warm_up, 20)
+        if not embedded_broker:
+            java = f"Java with {' '.join(PRODUCTION_JVM_OPTIONS)}" if production_jvm else "Java that compiles little"
+            print(f"broker: {java}; {warm_up} POSTs before the first that counts", flush=True)
         with times.spending() as idle:
             time.sleep(_IDLE_SECONDS)
         single, spent_single = _rounds(system, times, rounds, 100, 1)
@@ -221,11 +229,13 @@ def main() -> None:
     parser.add_argument("--uploads", type=int, default=10_000)
     parser.add_argument("--page-seconds", type=float, default=0.3)
     parser.add_argument("--only", choices=["kafka", "embedded", "uploads", "memory"])
+    parser.add_argument("--production-jvm", action="store_true", help="start Kafka as its own script does")
+    parser.add_argument("--warm-up", type=int, default=300, help="POSTs before the first that counts")
     options = parser.parse_args()
     os.environ.setdefault("OCR_LOG_LEVEL", "WARNING")
     print(describe_machine(), flush=True)
     if options.only in (None, "kafka"):
-        own_cost(options.rounds, embedded_broker=False)
+        own_cost(options.rounds, embedded_broker=False, production_jvm=options.production_jvm, warm_up=options.warm_up)
     if options.only in (None, "embedded"):
         own_cost(options.rounds, embedded_broker=True)
     if options.only in (None, "uploads"):
