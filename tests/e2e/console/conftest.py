@@ -14,7 +14,7 @@ from tests.support.browser import browser as browser
 from tests.support.documents import ROOT
 
 SAMPLE = ROOT / "samples/receipt.jpg"
-_TIMEOUT_MS = 30_000
+_TIMEOUT_MS = 60_000
 expect.set_options(timeout=_TIMEOUT_MS)
 _SCREENSHOTS = "OCR_SCREENSHOTS"
 """A folder: the tests leave pictures of what they saw there, for people to look at."""
