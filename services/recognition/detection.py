@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.recognition.fragments import join_fragments
 from services.recognition.networks import DETECTION_STRIDE, Networks
 
 # DBNet's post-processing with docTR's values.
@@ -16,8 +18,10 @@ _BOX_PROBABILITY_MIN = 0.1
 _UNCLIP_RATIO = 1.5
 _REGION_SIDE_PIXELS_MIN = 3
 
-# A page larger than this goes through the network in bands, so that memory does not grow with the page.
-_TILE_SIDE_MAX = 1024
+# A page larger than this goes through the network in bands, side by side, and memory does not grow with the page.
+# Wide and low ones overlap least.
+_TILE_WIDTH_MAX = 1536
+_TILE_HEIGHT_MAX = 768
 _TILE_OVERLAP = 96
 
 _BLACK = 0
@@ -88,31 +92,34 @@ def find_words(grey: NDArray[np.uint8], scale: float, networks: Networks) -> Reg
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     scaled = np.asarray(cv2.resize(grey, size, interpolation=interpolation), dtype=np.uint8)
     probabilities = _probabilities(scaled, networks)
-    return _scaled_back(_regions(probabilities), size, (width, height))
+    regions = _scaled_back(_regions(probabilities), size, (width, height))
+    return Regions(*join_fragments(regions.boxes, regions.scores))
 
 
 def _probabilities(grey: NDArray[np.uint8], networks: Networks) -> NDArray[np.float32]:
     """Probability of text at each pixel of `grey`, put together from overlapping tiles."""
     height, width = grey.shape
-    rows, columns = _spans(height), _spans(width)
-    if len(rows) == len(columns) == 1:
-        return _tile_probabilities(grey, networks)
+    rows, columns = _spans(height, _TILE_HEIGHT_MAX), _spans(width, _TILE_WIDTH_MAX)
     whole = np.zeros((height, width), dtype=np.float32)
-    for top, bottom in rows:
-        for left, right in columns:
-            tile = _tile_probabilities(grey[top:bottom, left:right], networks)
-            # The border of a tile is judged without its surroundings: keep it only where no other tile has it.
-            y0, y1 = _kept(top, bottom, height)
-            x0, x1 = _kept(left, right, width)
-            whole[y0:y1, x0:x1] = tile[y0 - top : y1 - top, x0 - left : x1 - left]
+
+    def fill(tile: tuple[tuple[int, int], tuple[int, int]]) -> None:
+        (top, bottom), (left, right) = tile
+        probabilities = _tile_probabilities(grey[top:bottom, left:right], networks)
+        # The border of a tile is judged without its surroundings: keep it only where no other tile has it.
+        y0, y1 = _kept(top, bottom, height)
+        x0, x1 = _kept(left, right, width)
+        whole[y0:y1, x0:x1] = probabilities[y0 - top : y1 - top, x0 - left : x1 - left]
+
+    for _ in networks.side_by_side(fill, product(rows, columns)):
+        pass
     return whole
 
 
-def _spans(length: int) -> list[tuple[int, int]]:
-    """Cut `length` into overlapping spans of at most `_TILE_SIDE_MAX`, all of about the same length."""
-    if length <= _TILE_SIDE_MAX:
+def _spans(length: int, span_max: int) -> list[tuple[int, int]]:
+    """Cut `length` into overlapping spans of at most `span_max`, all of about the same length."""
+    if length <= span_max:
         return [(0, length)]
-    count = -(-(length - _TILE_OVERLAP) // (_TILE_SIDE_MAX - _TILE_OVERLAP))
+    count = -(-(length - _TILE_OVERLAP) // (span_max - _TILE_OVERLAP))
     span = -(-(length + (count - 1) * _TILE_OVERLAP) // count)
     starts = [min(index * (span - _TILE_OVERLAP), length - span) for index in range(count)]
     return [(start, start + span) for start in starts]

@@ -34,6 +34,8 @@ _LETTERS_MIN = 3
 
 # A headline's letters are so much larger than the page's that the detector needs another look at them.
 _LARGE_FACTOR_MIN = 3.0
+# What lies around letters is a frame, a stamp or a picture: a letter holds at most some dirt.
+_LARGE_HOLDS_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Letters:
     def large(self) -> Letters | None:
         """Those of a headline, if there is one: several times as high as the typical letter."""
         shapes = self.shapes[self.shapes[:, 3] >= _LARGE_FACTOR_MIN * self.height]
+        typical = self.shapes[abs(self.shapes[:, 3] - self.height) <= self.height / 2]
+        shapes = shapes[_held(shapes, typical) <= _LARGE_HOLDS_MAX]
         return Letters(shapes) if len(shapes) >= _LETTERS_MIN else None
 
     @property
@@ -66,6 +70,14 @@ class Letters:
         """x0, y0, x1, y1 around all of them."""
         x, y, width, height = self.shapes.T
         return int(x.min()), int(y.min()), ceil((x + width).max()), ceil((y + height).max())
+
+
+def _held(shapes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.intp]:
+    """How many centres of the others lie within each shape's box: as many numbers as shapes."""
+    centres = others[:, :2] + others[:, 2:] / 2
+    corners = shapes[:, None, :2], shapes[:, None, :2] + shapes[:, None, 2:]
+    within = ((corners[0] < centres) & (centres < corners[1])).all(axis=2)
+    return np.asarray(within.sum(axis=1))
 
 
 def measure_letters(grey: NDArray[np.uint8]) -> Letters | None:

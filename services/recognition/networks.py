@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ DETECTION_STRIDE = 32
 CROP_HEIGHT = 32
 CROP_WIDTH_STRIDE = 4
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
 
 class Networks(Protocol):
     """A detection and a recognition network."""
@@ -30,6 +34,9 @@ class Networks(Protocol):
 
     def character_logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Crops of N x `CROP_HEIGHT` x W grey (W a multiple of 4) → N x T x (characters + blank)."""
+
+    def side_by_side(self, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        """What `make` makes of each item, in order. It runs the networks, several at a time where that is faster."""
 
 
 def normalisation_tables(mean: tuple[float, float, float], std: tuple[float, float, float]) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from services.recognition.networks import (
     DETECTION_STD,
     RECOGNITION_MEAN,
     RECOGNITION_STD,
+    Item,
+    Made,
     normalisation_tables,
 )
 from services.recognition.vocabulary import VOCABULARY_FRENCH
@@ -23,13 +27,22 @@ _RECOGNITION_TABLES = normalisation_tables(RECOGNITION_MEAN, RECOGNITION_STD)
 # A model may name its characters and so have other ones than docTR's `french`.
 _VOCABULARY_KEY = "vocabulary"
 
+# Runs of a network side by side, each on its own threads: each holds a tile's or a batch's activations in memory.
+_RUNS_MAX = 4
+
 
 class OnnxNetworks:
-    """Both networks as ONNX Runtime sessions that share one size of thread pool."""
+    """Both networks as ONNX Runtime sessions.
+
+    Several runs with one thread each use the cores better than one run with several threads, which wait for each
+    other within every operator: 1.5 times as fast on two cores.
+    """
 
     def __init__(self, detection: Path, recognition: Path, threads: int) -> None:
-        self._detection = _session(detection, threads)
-        self._recognition = _session(recognition, threads)
+        runs = max(1, min(threads, _RUNS_MAX))
+        self._detection = _session(detection, threads // runs)
+        self._recognition = _session(recognition, threads // runs)
+        self._runs = ThreadPoolExecutor(runs, thread_name_prefix="onnx") if runs > 1 else None
         metadata = self._recognition.get_modelmeta().custom_metadata_map
         self.vocabulary: str = metadata.get(_VOCABULARY_KEY, VOCABULARY_FRENCH)
 
@@ -39,6 +52,9 @@ class OnnxNetworks:
 
     def character_logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         return _run(self._recognition, _normalised(crops, _RECOGNITION_TABLES))
+
+    def side_by_side(self, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        return map(make, items) if self._runs is None else self._runs.map(make, items)
 
 
 def _normalised(grey: NDArray[np.uint8], tables: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,8 +16,11 @@ _SOLID_SIGNS_MIN = 3
 _SOLID_CONFIDENCE_MIN = 0.85
 # A page holds text where at least this share of what was found on it are solid words.
 _SOLID_SHARE_MIN = 0.05
-# Beside solid words all others must look like text to the detector too: this much of what those do.
+# Beside solid words all others must look like text to the detector too: this much of what those do, and a little less
+# where they are read without doubt. A lone digit fills less of its box than a word does.
 _SCORE_TO_SOLID_MIN = 0.65
+_CLEAR_CONFIDENCE_MIN = 0.85
+_CLEAR_SCORE_TO_SOLID_MIN = 0.5
 # A page without them may still hold a number or two, which are then beyond doubt.
 _LONE_WORDS_MAX = 3
 _LONE_CONFIDENCE_MIN = 0.95
@@ -30,7 +33,9 @@ def plausible(readings: Sequence[Reading], scores: NDArray[np.float32]) -> NDArr
     signs = np.array([sum(map(str.isalnum, reading.text)) for reading in readings], dtype=np.int64)
     solid = (signs >= _SOLID_SIGNS_MIN) & (confidence >= _SOLID_CONFIDENCE_MIN)
     if solid.sum() >= max(1.0, _SOLID_SHARE_MIN * len(readings)):
-        like_text = scores >= _SCORE_TO_SOLID_MIN * np.median(scores[solid])
-        return np.asarray(solid | (like_text & (confidence >= _CONFIDENCE_MIN)))
+        to_solid = scores / np.median(scores[solid])
+        like_text = (to_solid >= _SCORE_TO_SOLID_MIN) & (confidence >= _CONFIDENCE_MIN)
+        clear = (to_solid >= _CLEAR_SCORE_TO_SOLID_MIN) & (confidence >= _CLEAR_CONFIDENCE_MIN) & (signs > 0)
+        return np.asarray(solid | like_text | clear)
     lone = (signs > 0) & (confidence >= _LONE_CONFIDENCE_MIN) & (scores >= _LONE_SCORE_MIN)
     return np.asarray(lone & (lone.sum() <= _LONE_WORDS_MAX))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from services.recognition.networks import (
     DETECTION_STD,
     RECOGNITION_MEAN,
     RECOGNITION_STD,
+    Item,
+    Made,
     normalisation_tables,
 )
 from services.recognition.tensorflow_engine.environment import limit_threads
@@ -44,6 +46,9 @@ class TensorFlowNetworks:
 
     def character_logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._recognition(_normalised(crops, _RECOGNITION_TABLES))
+
+    def side_by_side(self, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        return map(make, items)  # TensorFlow shares out its threads within a graph
 
 
 def text_logits(detector: Any, pixels: Any) -> Any:

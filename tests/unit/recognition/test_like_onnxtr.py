@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from services.recognition.detection import find_words
+from services.recognition.networks import Item, Made
 from services.recognition.reading import decode
 from services.recognition.vocabulary import VOCABULARY_FRENCH
 
@@ -30,6 +33,9 @@ class _Networks:
 
     def character_logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         raise AssertionError(f"only the detector is asked, not for {crops.shape}")
+
+    def side_by_side(self, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        return map(make, items)
 
 
 def test_boxes_are_those_of_onnxtr() -> None:

@@ -84,3 +84,10 @@ def test_a_lone_number_is_a_word_and_many_lone_signs_are_noise() -> None:
 
 def test_nothing_found_is_nothing_kept() -> None:
     assert plausible([], np.zeros(0, dtype=np.float32)).tolist() == []
+
+
+def test_a_lone_digit_beside_words_fills_less_of_its_box_but_is_read_without_doubt() -> None:
+    words = [Reading("Total", 0.99)] * 9
+    clear, doubtful, faint = Reading("1", 0.97), Reading("1", 0.7), Reading("1", 0.97)
+    scores = np.array([0.8] * 9 + [0.45, 0.45, 0.3], dtype=np.float32)
+    assert plausible([*words, clear, doubtful, faint], scores)[9:].tolist() == [True, False, False]
