@@ -3,7 +3,7 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from services.runtime.errors import Halt
+from services.runtime.errors import Halt, StoreUnavailable
 from services.runtime.object_store import ObjectStore, PreconditionFailed
 
 _WRITERS = 16
@@ -14,8 +14,8 @@ def probe_conditional_writes(store: ObjectStore, bucket: str, writers: int = _WR
     """Races creates, then replacements, of one key, and tidies up.
 
     Raises:
-        Halt: several writers won, or none was refused: on such a store results would be published twice.
-        StoreUnavailable: the store did not answer.
+        Halt: several writers won: on such a store results would be published twice.
+        StoreUnavailable: the store did not answer, or not the one that won, whose repeated request is refused.
     """
     key = f"{_PREFIX}{uuid.uuid4()}"
     try:
@@ -44,7 +44,9 @@ def _replace(store: ObjectStore, bucket: str, key: str, number: int, etag: str) 
 
 def _only_winner(outcomes: list[str | None], condition: str) -> str:
     winners = [etag for etag in outcomes if etag is not None]
-    if len(winners) != 1:
+    if not winners:
+        raise StoreUnavailable(f"of {len(outcomes)} concurrent writers with {condition} none was told that it won")
+    if len(winners) > 1:
         raise Halt(
             f"the object store does not honour {condition}: {len(winners)} of {len(outcomes)} concurrent writers "
             "won where one should; results could be charged twice on it, so nothing is started"

@@ -16,7 +16,9 @@ DOCUMENT: dict[str, Any] = app(FakeWorld()).openapi()
 
 
 def test_every_endpoint_has_its_line() -> None:
-    listed = re.findall(r"^\| \[`(\w+) ([^`]+)`\]\((?:webhooks\.md|#[\w-]+)\) \|.*\| `(\w+)` \|$", PAGE, flags=re.MULTILINE)
+    listed = re.findall(
+        r"^\| \[`(\w+) ([^`]+)`\]\((?:webhooks\.md|#[\w-]+)\) \|.*\| `(\w+)` \|$", PAGE, flags=re.MULTILINE
+    )
     documented = {
         (method.upper(), path)
         for path, methods in DOCUMENT["paths"].items()
