@@ -43,6 +43,11 @@ class Publication:
         """Whether nothing waits."""
         return not self._waiting
 
+    @property
+    def partitions(self) -> list[Partition]:
+        """Those with a record that waits, or whose transaction's fate is unknown."""
+        return list(self._waiting)
+
     def add(self, partition: Partition, finished: Finished) -> None:
         """The record of this partition is finished."""
         if not self._waiting:

@@ -75,7 +75,7 @@ class StartCounter:
         return before.alone
 
     def finished(self, partition: Partition) -> None:
-        """The record's offset is committed: its counts are history."""
+        """The record's offset is committed, or may be: its counts are history."""
         self._before.pop(partition, None)
 
     def take_back(self, partitions: Collection[Partition]) -> None:

@@ -46,7 +46,7 @@ from services.runtime.dead_letters import UndecodableRun
 from services.runtime.errors import TransientError
 from services.runtime.metrics import ABANDONED_RECORDS, DROPPED_REQUESTS, LOOP_TICK, OPEN_RECORDS, RESULTS
 from services.runtime.settings import KafkaSettings
-from services.runtime.transactions import Record, TransactionalPublisher
+from services.runtime.transactions import ProducerLost, Record, TransactionalPublisher
 
 _log = logging.getLogger(__name__)
 
@@ -130,12 +130,16 @@ class Worker:
                 self.turn()
             self._drain()
         finally:
-            self._consumer.close()
-            for partition in list(self._open):
-                self._dropped(partition)
-            self._threads.close()
-            for job in self._jobs.values():
-                job.trail.end("abandoned")
+            self.leave()
+
+    def leave(self) -> None:
+        """Leaves the group; what is open is another's."""
+        self._consumer.close()
+        for partition in list(self._open):
+            self._dropped(partition)
+        self._threads.close()
+        for job in self._jobs.values():
+            job.trail.end("abandoned")
 
     def join(self) -> None:
         """Joins the group."""
@@ -357,7 +361,14 @@ class Worker:
         self._publication.add(job.partition, Finished(job.author.offset, records, job))
 
     def _publish(self) -> None:
-        published = self._publication.publish(self._consumer.group_metadata, len(self._jobs))
+        try:
+            published = self._publication.publish(self._consumer.group_metadata, len(self._jobs))
+        except ProducerLost:
+            # Their offsets may be committed. A start that were taken back now would set them back, and the records
+            # would be published again.
+            for partition in self._publication.partitions:
+                self._consumer.starts.finished(partition)
+            raise
         for partition, finished in published.items():
             self._consumer.starts.finished(partition)
             if finished.job is not None:

@@ -162,6 +162,12 @@ class Play(RuleBasedStateMachine):
         if replica := self._one(groups.EXTRACTOR, which):
             replica.trouble = (point, "is not answered")
 
+    @rule(which=st.integers(0, 2), point=st.sampled_from(POINTS[2:]))
+    def lose_a_transaction(self, which: int, point: str) -> None:
+        """Its producer is gone, and nobody says whether the transaction stands: at the one point it does."""
+        if replica := self._one(groups.EXTRACTOR, which):
+            replica.trouble = (point, "is of unknown fate")
+
     @rule(which=st.integers(0, 2), kind=st.sampled_from(["dies", "sleeps"]))
     def meet_after_posting(self, which: int, kind: str) -> None:
         if replica := self._one(groups.LEDGER, which):
@@ -372,3 +378,29 @@ def test_a_replica_that_keeps_what_was_revoked_is_found() -> None:
         pytest.raises(AssertionError, match="twice"),
     ):
         _sleep_in_the_middle_of_publishing()
+
+
+def _lose_the_answer_to_a_commit() -> None:
+    """By hand: the transaction stands, the producer does not know, and its membership ends."""
+    play = Play()
+    play.begin(extractors=1, ledgers=1)
+    for number in range(4):
+        play.upload(f"ocr/alice/{number}.png", 3)
+        play.post(f"ocr/alice/{number}.png")
+    for _ in range(4):
+        play.lose_a_transaction(0, "after the transaction")
+        play.work(groups.EXTRACTOR, 0, 12)
+        play.nothing_is_published_twice()
+    play.teardown()
+
+
+def test_what_may_be_committed_is_not_set_back() -> None:
+    _lose_the_answer_to_a_commit()
+
+
+def test_a_replica_that_sets_back_what_may_be_committed_is_found() -> None:
+    with (
+        patch("services.extractor.publication.Publication.partitions", []),
+        pytest.raises(AssertionError, match="twice"),
+    ):
+        _lose_the_answer_to_a_commit()

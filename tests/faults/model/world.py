@@ -77,6 +77,8 @@ class Replica:
     group: str
     round: Callable[[], None]
     stop: Callable[[], None]
+    leave: Callable[[], None]
+    """Its membership ends without draining."""
     trouble: tuple[str, str] | None = None
     """The point at which something happens to it, once, and what."""
 
@@ -176,7 +178,8 @@ class World:
                 self.dead.append(replica)
                 return
             except (ProducerLost, KafkaException):
-                self.stop(replica)
+                self.replicas[replica.group].remove(replica)
+                replica.leave()
                 self.start(replica.group)
                 return
             finally:
@@ -210,6 +213,8 @@ class World:
             raise Died
         if kind == "is not answered":
             raise StoreUnavailable("the answer was lost")
+        if kind == "is of unknown fate":
+            raise ProducerLost("the answer was lost")
         # It sleeps past its session; the others take over; it wakes in the middle of what it was at.
         self.broker.expel(replica.group, replica.consumer.member)
         self._asleep.append(replica)
@@ -239,7 +244,7 @@ class World:
         )
         worker.join()
         stop.set()
-        return Replica(self._consumer, groups.EXTRACTOR, worker.turn, lambda: worker.run(stop))
+        return Replica(self._consumer, groups.EXTRACTOR, worker.turn, lambda: worker.run(stop), worker.leave)
 
     def _ledger(self) -> Replica:
         consumer = MemoryConsumer(self.broker, groups.LEDGER)
@@ -270,7 +275,7 @@ class World:
             worker.round(threading.Event())
             publisher.round()
 
-        return Replica(consumer, groups.LEDGER, go_round, usage.close)
+        return Replica(consumer, groups.LEDGER, go_round, usage.close, usage.close)
 
     def _locate(self, partitions: Collection[int]) -> dict[int, Position]:
         self._reach_database()
