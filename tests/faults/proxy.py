@@ -64,8 +64,9 @@ async def refuse(client: Stream, _open_target: OpenTarget) -> None:
 class Proxy:
     """A port of the loopback in front of another one. Every method may be called from any thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target_port: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread, target_port: int) -> None:
         self._loop = loop
+        self._thread = thread
         self._target_port = target_port
         self._treatment: Treatment = pass_on
         self._open: set[asyncio.Task[None]] = set()
@@ -82,13 +83,20 @@ class Proxy:
 
     def cut(self) -> None:
         """Cuts every connection that is open now."""
-        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(120)
+        if threading.current_thread() is self._thread:
+            # A treatment does it: waiting for its own loop it would wait for ever.
+            self._cut()
+            return
+        asyncio.run_coroutine_threadsafe(self._cut_soon(), self._loop).result(120)
 
     async def _listen(self) -> int:
         self._server = await asyncio.start_server(self._accepted, LOOPBACK, 0)
         return int(self._server.sockets[0].getsockname()[1])
 
-    async def _cut(self) -> None:
+    async def _cut_soon(self) -> None:
+        self._cut()
+
+    def _cut(self) -> None:
         for task in self._open:
             task.cancel()
 
@@ -118,7 +126,7 @@ class Proxies:
 
     def to(self, target_port: int) -> Proxy:
         """A new proxy in front of a port of the loopback."""
-        return Proxy(self._loop, target_port)
+        return Proxy(self._loop, self._thread, target_port)
 
     def close(self) -> None:
         """Ends all of them, and every connection through them."""

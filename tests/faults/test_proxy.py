@@ -94,3 +94,13 @@ def test_a_slow_store_answers_in_full(proxy: Proxy) -> None:
     treatment: Treatment = slowly(0.01)
     proxy.treat(treatment)
     assert _get(proxy) == (200, _BODY)
+
+
+def test_a_treatment_may_heal_its_own_proxy(proxy: Proxy) -> None:
+    async def heal(_client: object, _open_target: object) -> None:
+        proxy.heal()
+
+    proxy.treat(heal)
+    with pytest.raises((HTTPException, ConnectionError)):
+        _get(proxy)
+    assert _get(proxy) == (200, _BODY)
