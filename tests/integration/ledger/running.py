@@ -36,7 +36,7 @@ from services.runtime.settings import KafkaSettings
 LEDGER_TOPICS = (USAGE, BALANCES, ENTRIES, UPLOADS)
 
 
-def eventually(holds: Callable[[], object], seconds_max: float = 20.0, what: str = "it never held") -> None:
+def eventually(holds: Callable[[], object], seconds_max: float = 60.0, what: str = "it never held") -> None:
     """Waits until `holds()` is true."""
     deadline = time.monotonic() + seconds_max
     while not holds():
@@ -82,7 +82,7 @@ class Wire:
 
     def flush(self) -> None:
         """Waits until all is on the broker."""
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(60) == 0
 
     def records(self, name: str) -> list[Message]:
         """Every record of a topic, from its beginning to where it ended when its reading began; others may write on."""
