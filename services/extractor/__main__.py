@@ -40,7 +40,7 @@ from services.runtime.settings import (
 )
 from services.runtime.shutdown import stop_on_signals
 from services.runtime.tracing import configure_tracing
-from services.runtime.transactions import ProducerLost, TransactionalPublisher
+from services.runtime.transactions import ProducerLost, Record, TransactionalPublisher
 
 _log = logging.getLogger("services.extractor")
 
@@ -129,6 +129,8 @@ class _Extractor:
         # Random: a group's metadata fences the members of a former generation, not the name of a producer. The same
         # for all memberships: a new one ends what the last one left open, which would hold up every reader else.
         self._transactional_id = f"ocr-extractor-{uuid.uuid4()}"
+        self._in_doubt: list[Record] = []
+        """What memberships left in transactions whose fate they did not learn."""
         self.liveness = Liveness()
         objects = connect(self._store_settings)
         documents = DocumentStore(objects, self._store_settings.results_bucket)
@@ -179,6 +181,8 @@ class _Extractor:
         publisher = TransactionalPublisher(producer, self._kafka.transaction_timeout_ms / 1000)
         if not self._begin(publisher, stop):
             return
+        publisher.bury(self._in_doubt)
+        self._in_doubt.clear()
         self._worker = Worker(
             kafka=self._kafka,
             settings=self._settings,
@@ -193,7 +197,10 @@ class _Extractor:
         )
         self._starting = None
         _log.info("joining", extra={"transactional_id": self._transactional_id})
-        self._worker.run(stop)
+        try:
+            self._worker.run(stop)
+        finally:
+            self._in_doubt += publisher.in_doubt
 
     def _begin(self, publisher: TransactionalPublisher, stop: threading.Event) -> bool:
         """Registers the producer, however long the broker takes to answer; False if it is to stop before."""

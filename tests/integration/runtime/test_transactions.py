@@ -103,3 +103,12 @@ def test_a_transaction_stays_below_a_poll_of_librdkafka(
         publisher.publish([_record(settings, b"x")], offsets, member.consumer_group_metadata())
         durations.append(time.perf_counter() - started)
     assert min(durations) < 0.05
+
+
+def test_what_is_buried_is_never_seen_and_what_comes_after_is(
+    settings: KafkaSettings, publisher: TransactionalPublisher, member: Consumer
+) -> None:
+    publisher.bury([_record(settings, b"in doubt")])
+    offsets = [TopicPartition(f"{settings.topic_prefix}in", 0, 5)]
+    publisher.publish([_record(settings, b"a")], offsets, member.consumer_group_metadata())
+    assert _published(settings) == [b"a"]

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from services.runtime.transactions import ProducerLost, TransactionAborted, TransactionalPublisher
+from services.runtime.transactions import ProducerLost, Record, TransactionAborted, TransactionalPublisher
 
 _OFFSETS = [TopicPartition("lane", 0, 1)]
 
@@ -55,3 +55,51 @@ def test_refused_offsets_abort_the_transaction() -> None:
     with pytest.raises(TransactionAborted, match="illegal generation"):
         TransactionalPublisher(cast(Producer, producer)).publish([], _OFFSETS, object())
     assert producer.aborted
+
+
+class Recorded:
+    """A producer that does what it is told, and whose commits are lost."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def begin_transaction(self) -> None:
+        """Begins."""
+        self.calls.append("begin")
+
+    def produce(self, topic: str, **_: Any) -> None:
+        """Writes."""
+        self.calls.append(topic)
+
+    def flush(self, _timeout: float) -> int:
+        """All is there."""
+        return 0
+
+    def send_offsets_to_transaction(self, *_: Any) -> None:
+        """Sends."""
+
+    def commit_transaction(self, _timeout: float) -> None:
+        """Nobody hears whether it stands."""
+        raise KafkaException(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
+
+    def abort_transaction(self, _timeout: float) -> None:
+        """Aborts."""
+        self.calls.append("abort")
+
+
+def test_what_is_in_doubt_is_written_once_more_and_aborted() -> None:
+    records = [Record("results", "key", b"a", []), Record("usage", "key", b"b", [])]
+    publisher = TransactionalPublisher(cast(Producer, Recorded()))
+    with pytest.raises(ProducerLost):
+        publisher.publish(records, _OFFSETS, object())
+    assert list(publisher.in_doubt) == records
+
+    producer = Recorded()
+    TransactionalPublisher(cast(Producer, producer)).bury(publisher.in_doubt)
+    assert producer.calls == ["begin", "results", "usage", "abort"]
+
+
+def test_where_nothing_is_in_doubt_nothing_is_written() -> None:
+    producer = Recorded()
+    TransactionalPublisher(cast(Producer, producer)).bury(())
+    assert producer.calls == []
