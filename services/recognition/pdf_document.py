@@ -28,7 +28,7 @@ class PdfDocument(Document):
         try:
             self._pdf = pdfium.PdfDocument(path)
         except pdfium.PdfiumError as error:
-            raise UnreadableDocument(_why(error)) from error
+            raise UnreadableDocument(_why()) from error
         self._pixels_max = min(limits.pixels_max, WORKING_PIXELS_MAX)
         if self.page_count == 0:
             self.close()
@@ -80,7 +80,8 @@ class PdfDocument(Document):
         return min(wanted, sqrt(self._pixels_max / (width_points * height_points)))
 
 
-def _why(error: pdfium.PdfiumError) -> str:
-    if error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
+def _why() -> str:
+    """Why PDFium could not open the last document, asked of PDFium: pypdfium2 4, with docTR 0.12, does not say it."""
+    if pdfium_c.FPDF_GetLastError() in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
         return "The PDF is encrypted; upload it without a password."
     return "The PDF is truncated or corrupt."
