@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import cv2
@@ -33,14 +33,21 @@ class Regions:
 
     boxes: N x 4 (x0, y0, x1, y1) in pixels of that page, with the margin that the recogniser was trained with.
     scores: N, the mean probability of text inside.
+    large: N, whether it was found in the look at the letters of a headline, and may hold other regions.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
+    large: NDArray[np.bool_]
 
     @classmethod
     def none(cls) -> Regions:
-        return cls(np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32))
+        return cls.of(np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32))
+
+    @classmethod
+    def of(cls, boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> Regions:
+        """Regions found in a single look."""
+        return cls(boxes, scores, np.zeros(len(boxes), dtype=np.bool_))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -52,37 +59,44 @@ class Regions:
 
     def longest(self, count: int) -> Regions:
         chosen = self.longest_indices(count)
-        return Regions(self.boxes[chosen], self.scores[chosen])
+        return Regions(self.boxes[chosen], self.scores[chosen], self.large[chosen])
 
     def upside_down(self, width: int, height: int) -> Regions:
         """The same regions on a page of that size that is turned by 180 degrees."""
         x0, y0, x1, y1 = self.boxes.T
-        return Regions(np.stack((width - x1, height - y1, width - x0, height - y0), axis=1), self.scores)
+        return replace(self, boxes=np.stack((width - x1, height - y1, width - x0, height - y0), axis=1))
 
-    def with_large(self, large: Regions, letters: NDArray[np.float32]) -> Regions:
-        """These regions and the large ones that hold a large letter; what lies within those goes.
+    def with_large(self, coarse: Regions, letters: NDArray[np.float32]) -> Regions:
+        """These regions and those of `coarse` that hold a large letter, marked as large.
 
-        large: regions found at a smaller scale; letters: N x 4 (x, y, width, height) of large letters.
+        coarse: regions found at a smaller scale; letters: N x 4 (x, y, width, height) of large letters.
         """
         x, y = letters[:, 0] + letters[:, 2] / 2, letters[:, 1] + letters[:, 3] / 2
-        x0, y0, x1, y1 = (side[:, None] for side in large.boxes.T)
-        holds = (x0 < x) & (x < x1) & (y0 < y) & (y < y1) & (y1 - y0 >= letters[:, 3])
-        large = Regions(large.boxes[holds.any(axis=1)], large.scores[holds.any(axis=1)])
-        kept = ~_coincide(self.boxes, large.boxes)
+        x0, y0, x1, y1 = (side[:, None] for side in coarse.boxes.T)
+        holds = ((x0 < x) & (x < x1) & (y0 < y) & (y < y1) & (y1 - y0 >= letters[:, 3])).any(axis=1)
         return Regions(
-            np.concatenate((self.boxes[kept], large.boxes)), np.concatenate((self.scores[kept], large.scores))
+            np.concatenate((self.boxes, coarse.boxes[holds])),
+            np.concatenate((self.scores, coarse.scores[holds])),
+            np.concatenate((self.large, np.ones(holds.sum(), dtype=np.bool_))),
         )
 
+    def coinciding(self) -> NDArray[np.bool_]:
+        """Which large region (row) shares more than half of the smaller area with which other one (column)."""
+        large, others = np.flatnonzero(self.large), np.flatnonzero(~self.large)
+        found = np.zeros((len(self), len(self)), dtype=np.bool_)
+        found[np.ix_(large, others)] = _coincide(self.boxes[large], self.boxes[others])
+        return found
+
     def moved(self, x: int, y: int) -> Regions:
-        return Regions(self.boxes + np.array((x, y, x, y), dtype=np.float32), self.scores)
+        return replace(self, boxes=self.boxes + np.array((x, y, x, y), dtype=np.float32))
 
 
 def _coincide(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which boxes share more than half of the smaller area with one of the others: N booleans."""
+    """Which boxes share more than half of the smaller area with which of the others: N x M."""
     corners = np.maximum(boxes[:, None, :2], others[:, :2]), np.minimum(boxes[:, None, 2:], others[:, 2:])
     shared = (corners[1] - corners[0]).clip(0).prod(axis=2)
     areas, other_areas = ((sides[:, 2:] - sides[:, :2]).prod(axis=1) for sides in (boxes, others))
-    return np.asarray((shared > np.minimum(areas[:, None], other_areas) / 2).any(axis=1))
+    return np.asarray(shared > np.minimum(areas[:, None], other_areas) / 2)
 
 
 def find_words(grey: NDArray[np.uint8], scale: float, networks: Networks) -> Regions:
@@ -93,7 +107,7 @@ def find_words(grey: NDArray[np.uint8], scale: float, networks: Networks) -> Reg
     scaled = np.asarray(cv2.resize(grey, size, interpolation=interpolation), dtype=np.uint8)
     probabilities = _probabilities(scaled, networks)
     regions = _scaled_back(_regions(probabilities), size, (width, height))
-    return Regions(*join_fragments(regions.boxes, regions.scores))
+    return Regions.of(*join_fragments(regions.boxes, regions.scores))
 
 
 def _probabilities(grey: NDArray[np.uint8], networks: Networks) -> NDArray[np.float32]:
@@ -159,7 +173,7 @@ def _regions(probabilities: NDArray[np.float32]) -> Regions:
         margin = width * height * _UNCLIP_RATIO / (2 * (width + height))
         boxes.append((x - margin, y - margin, x + width + margin, y + height + margin))
         scores.append(score)
-    return Regions(np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(scores, dtype=np.float32))
+    return Regions.of(np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(scores, dtype=np.float32))
 
 
 def _scaled_back(regions: Regions, size: tuple[int, int], page_size: tuple[int, int]) -> Regions:
@@ -168,4 +182,4 @@ def _scaled_back(regions: Regions, size: tuple[int, int], page_size: tuple[int, 
     boxes = regions.boxes * np.concatenate((factors, factors))
     boxes[:, 0::2] = boxes[:, 0::2].clip(0, page_size[0])
     boxes[:, 1::2] = boxes[:, 1::2].clip(0, page_size[1])
-    return Regions(boxes, regions.scores)
+    return replace(regions, boxes=boxes)

@@ -17,7 +17,7 @@ from services.recognition.letters import Letters, measure_letters
 from services.recognition.merged_words import part_words
 from services.recognition.networks import Networks
 from services.recognition.orientation import sideways_share, skew_degrees
-from services.recognition.plausibility import plausible
+from services.recognition.plausibility import plausible, unrivalled
 from services.recognition.reading import Reading, read_crops
 
 # The detector is shown letters of this height: measured best between 17 and 20 on pages of many kinds.
@@ -139,7 +139,7 @@ def _mean_confidence(readings: list[Reading]) -> float:
 
 
 def _words(view: _View, readings: list[Reading]) -> tuple[FoundWord, ...]:
-    kept = plausible(readings, view.regions.scores)
+    kept = plausible(readings, view.regions.scores) & unrivalled(readings, view.regions.coinciding())
     return tuple(
         word
         for reading, box, keep in zip(readings, view.regions.boxes.tolist(), kept, strict=True)

@@ -25,6 +25,8 @@ _CLEAR_SCORE_TO_SOLID_MIN = 0.5
 _LONE_WORDS_MAX = 3
 _LONE_CONFIDENCE_MIN = 0.95
 _LONE_SCORE_MIN = 0.4
+# A headline read this well is one, however well its pieces can be read.
+_HEADLINE_CONFIDENCE_MIN = 0.85
 
 
 def plausible(readings: Sequence[Reading], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -39,3 +41,20 @@ def plausible(readings: Sequence[Reading], scores: NDArray[np.float32]) -> NDArr
         return np.asarray(solid | like_text | clear)
     lone = (signs > 0) & (confidence >= _LONE_CONFIDENCE_MIN) & (scores >= _LONE_SCORE_MIN)
     return np.asarray(lone & (lone.sum() <= _LONE_WORDS_MAX))
+
+
+def unrivalled(readings: Sequence[Reading], rivals: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which readings stand where two looks at a page found words in one place: N booleans.
+
+    rivals: N x N, what was found for a headline (row) against what the page's own letters gave there (column). Those
+    may be pieces of a headline, or words beside a picture that was taken for one: what reads better tells.
+    """
+    stands = np.ones(len(readings), dtype=np.bool_)
+    confidence = np.array([reading.confidence for reading in readings], dtype=np.float64)
+    for headline in np.flatnonzero(rivals.any(axis=1)):
+        pieces = np.flatnonzero(rivals[headline])
+        if confidence[headline] >= min(_HEADLINE_CONFIDENCE_MIN, confidence[pieces].mean()):
+            stands[pieces] = False
+        else:
+            stands[headline] = False
+    return stands

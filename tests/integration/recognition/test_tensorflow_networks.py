@@ -104,16 +104,18 @@ def int8_networks(tensorflow: None, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_int8_rounds_alike_on_both(int8_networks: tuple[Networks, Networks], onnx_networks: Networks) -> None:
-    """A sum that lies between two steps may go either way, so not each logit is the same; without rounding few are."""
+    """A sum that lies between two steps may go either way, so not each logit is the same; without rounding few are.
+
+    What an LSTM is given is rounded on ONNX Runtime only, to steps that it chooses as it runs.
+    """
     page = _page()
     crops = np.stack([page[y : y + 32, :160] for y in range(300, 620, 16)])
-    for network in ("text_logits", "character_logits"):
-        inputs = page if network == "text_logits" else crops
+    for network, inputs, share_max in (("text_logits", page, 0.2), ("character_logits", crops, 0.4)):
         theirs, ours, unrounded = (getattr(each, network)(inputs) for each in (*int8_networks, onnx_networks))
         rounding = np.abs(ours - unrounded).mean()
 
         assert rounding > 0.01
-        assert np.abs(theirs - ours).mean() < 0.2 * rounding, network
+        assert np.abs(theirs - ours).mean() < share_max * rounding, network
 
 
 @pytest.mark.usefixtures("tensorflow")

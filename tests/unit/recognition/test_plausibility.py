@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.recognition.engine import Engine
-from services.recognition.plausibility import plausible
+from services.recognition.plausibility import plausible, unrivalled
 from services.recognition.reading import Reading
 
 SIZE = (700, 500)
@@ -91,3 +91,23 @@ def test_a_lone_digit_beside_words_fills_less_of_its_box_but_is_read_without_dou
     clear, doubtful, faint = Reading("1", 0.97), Reading("1", 0.7), Reading("1", 0.97)
     scores = np.array([0.8] * 9 + [0.45, 0.45, 0.3], dtype=np.float32)
     assert plausible([*words, clear, doubtful, faint], scores)[9:].tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("headline", "stands"),
+    [
+        pytest.param(Reading("Summer", 0.97), (True, False, False), id="a headline, for all that its pieces say"),
+        pytest.param(Reading("Summer", 0.6), (True, False, False), id="a blurred one, in pieces that say less"),
+        pytest.param(Reading("IWM", 0.3), (False, True, True), id="a picture that reaches over the words beside it"),
+    ],
+)
+def test_what_two_looks_found_in_one_place_is_told_by_what_reads_better(
+    headline: Reading, stands: tuple[bool, bool, bool]
+) -> None:
+    doubtful = headline.confidence == 0.6
+    pieces = [Reading("Sum", 0.5), Reading("l", 0.4)] if doubtful else [Reading("was", 0.99), Reading("him", 0.96)]
+    elsewhere = Reading("kitchen", 0.99)
+    rivals = np.zeros((4, 4), dtype=np.bool_)
+    rivals[0, 1:3] = True
+
+    assert unrivalled([headline, *pieces, elsewhere], rivals).tolist() == [*stands, True]
