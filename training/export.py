@@ -1,12 +1,11 @@
 """Write trained weights as the ONNX files that the services load.
 
-usage: python -m training.export --recognition FILE --crops STORE --detection FILE --out FOLDER
+usage: python -m training.export --recognition FILE --crops STORE --detection FILE --pages STORE … --out FOLDER
 
 FILE is a state dict (.pt) of the trainers or an exported file (.onnx). The networks give raw logits for inputs of
 any size; the recogniser names its characters in the file's metadata. Batch norms stay apart from convolutions (ONNX
 Runtime joins them when it loads), so that training can go on from the files. Each export is held against PyTorch.
-Beside the recogniser its int8 form is written, with ranges measured on the crops of the store. The detector has none:
-rounded, it moved enough boxes for half a percent of the words to be read otherwise.
+Beside each its int8 form is written, with ranges measured on the crops and on the pages of the stores.
 """
 
 import argparse
@@ -24,8 +23,11 @@ from torch import nn
 
 from training.batches import Source, batches
 from training.data.crops import CropStore
+from training.data.page_store import PageStore
 from training.int8 import write_int8
 from training.models import build_detector, build_recogniser, in_full_precision
+from training.regions import pieces
+from training.train_detection import to_tensors
 from training.train_recognition import to_input
 
 OPSET = 17
@@ -34,7 +36,7 @@ RECOGNITION_FILE = "crnn_dense_small.onnx"
 DOCTR_TEXT_PROBABILITY = 0.3
 """From which docTR's post-processing counts a pixel as text."""
 
-CALIBRATION_BATCHES, CALIBRATION_SEED = 48, 3
+CALIBRATION_BATCHES, CALIBRATION_PIECES, CALIBRATION_SEED = 48, 48, 3
 
 DIFFERENCE_MAX = 2e-3
 """Between logits of PyTorch and of ONNX Runtime, which join and order sums differently."""
@@ -104,7 +106,7 @@ def export_detector(weights: Path, path: Path, text_probability: float) -> None:
     text_probability: what the model must give to a pixel for docTR's post-processing to count it as text.
     """
     sizes = {0: "pages", 2: "height", 3: "width"}
-    model = build_detector(weights)
+    model = in_full_precision(build_detector(weights))
     with torch.no_grad():
         model.prob_head[-1].bias -= _logit(text_probability) - _logit(DOCTR_TEXT_PROBABILITY)
     write_onnx(model, path, torch.rand(1, 3, 256, 320), {"input": sizes, "logits": sizes}, {})
@@ -128,17 +130,33 @@ def crops_of(store: CropStore) -> Iterator[NDArray[np.float32]]:
         yield to_input(batch, torch.device("cpu")).contiguous().numpy()
 
 
+def pieces_of(stores: list[PageStore]) -> Iterator[NDArray[np.float32]]:
+    """Yield pieces of pages as the detector takes them: 1 x 3 x H x W."""
+    shares = [(store, 1 / len(stores)) for store in stores]
+    stream = pieces(shares, np.random.default_rng(CALIBRATION_SEED))
+    for piece in islice(stream, CALIBRATION_PIECES):
+        yield to_tensors([piece], torch.device("cpu"))[0].contiguous().numpy()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recognition", type=Path)
     parser.add_argument("--detection", type=Path)
     parser.add_argument("--crops", type=Path, help="a store that the recogniser was trained on")
+    parser.add_argument(
+        "--pages", type=Path, action="append", default=[], help="a store that the detector was trained on"
+    )
     parser.add_argument("--text-probability", type=float, default=DOCTR_TEXT_PROBABILITY)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    if options.detection is not None and not options.pages:
+        parser.error("--detection needs --pages, to measure what flows through the network")
+    if options.recognition is not None and options.crops is None:
+        parser.error("--recognition needs --crops, to measure what flows through the network")
     options.out.mkdir(parents=True, exist_ok=True)
     if options.detection is not None:
         export_detector(options.detection, options.out / DETECTION_FILE, options.text_probability)
+        write_int8(options.out / DETECTION_FILE, pieces_of([PageStore(path) for path in options.pages]))
     if options.recognition is not None:
         export_recogniser(options.recognition, options.out / RECOGNITION_FILE)
         write_int8(options.out / RECOGNITION_FILE, crops_of(CropStore(options.crops)))

@@ -1,6 +1,7 @@
-"""Static int8 of an exported network, for the services: convolutions compute in eight bits, all else stays as it is.
+"""Int8 of an exported network, for the services: convolutions and LSTMs compute in eight bits, all else stays as it is.
 
-The ranges of what flows between convolutions are measured on real input. Weights get a scale for each channel.
+The ranges of what flows between convolutions are measured on real input; LSTMs measure what they are given as they run.
+Weights get a scale for each channel.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 INT8_SUFFIX = ".int8.onnx"
@@ -36,13 +37,13 @@ def write_int8(exported: Path, batches: Iterator[NDArray[np.float32]]) -> Path:
     written = exported.with_suffix(INT8_SUFFIX)
     metadata = {entry.key: entry.value for entry in onnx.load(str(exported)).metadata_props}
     with TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
+        prepared, convolved = (Path(folder) / name for name in ("prepared.onnx", "convolved.onnx"))
         quant_pre_process(str(exported), str(prepared), skip_symbolic_shape=True)
         graph = onnx.load(str(prepared)).graph
         first = next(node.name for node in graph.node if node.op_type == "Conv")
         quantize_static(
             str(prepared),
-            str(written),
+            str(convolved),
             _Inputs(batches),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_QUANTISED,
@@ -51,6 +52,13 @@ def write_int8(exported: Path, batches: Iterator[NDArray[np.float32]]) -> Path:
             weight_type=QuantType.QInt8,
             nodes_to_exclude=[first, *_fed_by(graph, first)],
             extra_options={"CalibMovingAverage": True},
+        )
+        quantize_dynamic(
+            str(convolved),
+            str(written),
+            op_types_to_quantize=["LSTM"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
         )
     model = onnx.load(str(written))
     onnx.helper.set_model_props(model, metadata)

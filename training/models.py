@@ -5,7 +5,7 @@ They run on docTR 1.1 (PyTorch) for training; the exported ONNX files and docTR 
 
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from doctr.models.detection.differentiable_binarization.pytorch import DBNet
@@ -34,6 +34,8 @@ INPUT_MAX_PACE = 0.01
 
 State = dict[str, torch.Tensor]
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 class Int8Convolution(nn.Conv2d):  # type: ignore[misc]
     """A convolution that computes in training what it will compute in int8, so that little changes when it does.
@@ -50,7 +52,7 @@ class Int8Convolution(nn.Conv2d):  # type: ignore[misc]
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         if self.training:
-            self._follow(features.detach())
+            _follow(self.input_max, features.detach())
         if not float(self.input_max):
             return super().forward(features)
         rounded = torch.fake_quantize_per_tensor_affine(features.float(), float(self.input_max) / 255, 0, 0, 255)
@@ -58,9 +60,28 @@ class Int8Convolution(nn.Conv2d):  # type: ignore[misc]
         weight = torch.fake_quantize_per_channel_affine(self.weight, scales, self.zero_points, 0, -127, 127)
         return nn.functional.conv2d(rounded, weight, self.bias, self.stride, self.padding)
 
-    def _follow(self, features: torch.Tensor) -> None:
-        largest = features.amax().float()
-        self.input_max.copy_(largest if not float(self.input_max) else self.input_max.lerp(largest, INPUT_MAX_PACE))
+
+class Int8Rounding(nn.Module):  # type: ignore[misc]
+    """Rounds what flows, of either sign, as int8 will. `input_max`: the running maximum of its absolute values."""
+
+    input_max: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("input_max", torch.zeros(()))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            _follow(self.input_max, features.detach().abs())
+        if not float(self.input_max):
+            return features
+        return torch.fake_quantize_per_tensor_affine(features.float(), float(self.input_max) / 127, 128, 0, 255)
+
+
+def _follow(running: torch.Tensor, features: torch.Tensor) -> None:
+    """Let the running maximum follow that of `features`."""
+    largest = features.amax().float()
+    running.copy_(largest if not float(running) else running.lerp(largest, INPUT_MAX_PACE))
 
 
 def _convolution(
@@ -111,10 +132,10 @@ def build_recogniser(weights: Path | None = None) -> CRNN:
     return model
 
 
-def in_full_precision(model: CRNN) -> CRNN:
-    """Return the model, its convolutions without the rounding of int8."""
+def in_full_precision(model: Model) -> Model:
+    """Return the model without the rounding of int8."""
     for module in model.modules():
-        if isinstance(module, Int8Convolution):
+        if isinstance(module, Int8Convolution | Int8Rounding):
             module.input_max.zero_()
     return model
 
@@ -124,8 +145,9 @@ class ResidualBlock(nn.Module):  # type: ignore[misc]
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _convolution(channels, channels)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.first = _convolution(channels, channels, kind=Int8Convolution)
+        second = Int8Convolution(channels, channels, (3, 3), padding=1, bias=False)
+        self.second = nn.Sequential(second, nn.BatchNorm2d(channels), Int8Rounding())
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return torch.relu(features + self.second(self.first(features)))
@@ -140,7 +162,7 @@ class DenseDetectionBackbone(nn.Module):  # type: ignore[misc]
         self.stages = nn.ModuleList()
         channels_in = DETECTION_STEM_CHANNELS
         for channels, blocks in DETECTION_STAGES:
-            halving = _convolution(channels_in, channels, stride=2)
+            halving = _convolution(channels_in, channels, stride=2, kind=Int8Convolution)
             self.stages.append(nn.Sequential(halving, *(ResidualBlock(channels) for _ in range(blocks))))
             channels_in = channels
 
@@ -160,9 +182,21 @@ def build_detector(weights: Path | None = None) -> DBNet:
         head_chans=DETECTION_HEAD_CHANNELS,
         cfg={"mean": DETECTION_MEAN, "std": DETECTION_STD, "input_shape": (3, 1024, 1024)},
     )
+    _round_convolutions(model.fpn)
+    _round_convolutions(model.prob_head)
     if weights is not None:
         load_state(model, read_state(weights))
     return model
+
+
+def _round_convolutions(part: nn.Module) -> None:
+    """Put `Int8Convolution`s in the places of docTR's own, which all read what a rectifier left."""
+    for module in part.modules():
+        for name, child in module.named_children():
+            if type(child) is nn.Conv2d:
+                sizes = child.in_channels, child.out_channels, child.kernel_size
+                options = {"stride": child.stride, "padding": child.padding, "bias": child.bias is not None}
+                setattr(module, name, Int8Convolution(*sizes, **options))
 
 
 def read_state(weights: Path) -> State:

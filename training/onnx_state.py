@@ -25,8 +25,9 @@ def read_onnx_state(path: Path) -> dict[str, Weights]:
     graph = onnx.load(str(path)).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     named = {name: array for name, array in arrays.items() if "::" not in name}
-    for layer, node in enumerate(node for node in graph.node if node.op_type == "LSTM"):
-        named |= _lstm_layer(layer, *(arrays[name] for name in node.input[1:4]))
+    for layer, node in enumerate(node for node in graph.node if node.op_type in ("LSTM", "DynamicQuantizeLSTM")):
+        read = _lstm_weights if node.op_type == "LSTM" else _int8_lstm_weights
+        named |= _lstm_layer(layer, *read(node, arrays))
     for node in graph.node:
         # The last linear layer: features times the transposed weight.
         if node.op_type == "MatMul" and node.input[1] in arrays:
@@ -38,6 +39,24 @@ def read_vocabulary(path: Path) -> str | None:
     """Return the characters of a recogniser's classes as its file names them."""
     properties = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
     return properties.get("vocabulary")
+
+
+def _lstm_weights(node: onnx.NodeProto, arrays: dict[str, Weights]) -> tuple[Weights, Weights, Weights]:
+    """Return an LSTM's weights of inputs and of the recurrence, and its biases, as the node holds them."""
+    inputs, recurrent, biases = (arrays[name] for name in node.input[1:4])
+    return inputs, recurrent, biases
+
+
+def _int8_lstm_weights(node: onnx.NodeProto, arrays: dict[str, Weights]) -> tuple[Weights, Weights, Weights]:
+    """Return the same of an LSTM in int8, which holds the weights transposed, with a scale for each unit of a gate."""
+    inputs, recurrent, biases = _lstm_weights(node, arrays)
+    scales = [arrays[node.input[index]][:, None] for index in (8, 10)]
+    zero_points = [arrays[node.input[index]][:, None].astype(np.float32) for index in (9, 11)]
+    inputs, recurrent = (
+        ((weights - zero_point) * scale).transpose(0, 2, 1)
+        for weights, zero_point, scale in zip((inputs, recurrent), zero_points, scales, strict=True)
+    )
+    return inputs, recurrent, biases
 
 
 def _lstm_layer(layer: int, inputs: Weights, recurrent: Weights, biases: Weights) -> dict[str, Weights]:

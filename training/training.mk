@@ -70,7 +70,8 @@ export: ## Write the best trained weights as the ONNX files that the services lo
 	$(TRAINING_PYTHON) -m training.export --out $(SHIPPED_WEIGHTS) \
 		$(addprefix --recognition ,$(wildcard $(TRAINING_CACHE)/recognition/best.pt)) \
 		--crops $(TRAINING_CACHE)/synthetic-crops \
-		$(addprefix --detection ,$(wildcard $(TRAINING_CACHE)/detection/best.pt))
+		$(addprefix --detection ,$(wildcard $(TRAINING_CACHE)/detection/best.pt)) \
+		--pages $(TRAINING_CACHE)/receipt-pages-train --pages $(TRAINING_CACHE)/synthetic-pages
 	$(MAKE) VENV=$(TENSORFLOW_VENV) tensorflow-weights
 
 # docTR on TensorFlow and docTR on PyTorch are two releases of one package: an environment for each.
