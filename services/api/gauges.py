@@ -1,4 +1,4 @@
-"""What Prometheus is told of lag and dead letters: asked of the broker every few seconds, not at each scrape."""
+"""What Prometheus is told of lag, dead letters, open transactions: asked every few seconds, not at each scrape."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ from services.api.result_list import read_offsets
 from services.api.topic_lag import BrokerFigures, BrokerWatch
 from services.runtime.errors import TransientError
 from services.runtime.kafka import topic_name
-from services.runtime.metrics import BALANCES_AGE, CONSUMER_LAG, DEAD_LETTER_RECORDS
+from services.runtime.metrics import BALANCES_AGE, CONSUMER_LAG, DEAD_LETTER_RECORDS, OPEN_TRANSACTION_AGE
 from services.runtime.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ def tell(figures: BrokerFigures, known: Mapping[str, int]) -> Mapping[str, int]:
     for each in figures.lag:
         for partition in each.partitions:
             CONSUMER_LAG.labels(each.group, each.topic, str(partition.partition)).set(partition.lag)
+    for (topic, number), seconds in figures.open_seconds.items():
+        OPEN_TRANSACTION_AGE.labels(topic, str(number)).set(seconds)
     counts = dict.fromkeys(known, 0) | dict(figures.dead_letters)
     for topic, records in counts.items():
         DEAD_LETTER_RECORDS.labels(topic).set(records)

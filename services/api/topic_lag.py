@@ -1,7 +1,8 @@
-"""How far behind each consumer group is, per topic and partition, and how many dead letters lie about."""
+"""How far behind each consumer group is, per topic and partition; dead letters; transactions that stay open."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
@@ -10,6 +11,7 @@ from schemas.topics import OBJECT_STORE_EVENTS, REQUESTS, RESULTS, TOPICS, UPLOA
 from services.runtime import groups
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import common_config, dead_letters_name, group_name, topic_name
+from services.runtime.open_transactions import Place, Standing, offsets_at, open_between
 from services.runtime.settings import KafkaSettings
 
 _TIMEOUT_SECONDS = 5.0
@@ -17,7 +19,7 @@ _TIMEOUT_SECONDS = 5.0
 _WATCHED = ((REQUESTS, groups.EXTRACTOR), (UPLOADS, groups.EXTRACTOR), (OBJECT_STORE_EVENTS, groups.INTAKE_EVENTS))
 """Topics whose readers commit to the broker. The list of results and the ledger keep their offsets in SQL."""
 
-Offsets = Mapping[tuple[str, int], int]
+Offsets = Mapping[Place, int]
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,18 @@ class BrokerFigures:
     lag: tuple[TopicLag, ...]
     dead_letters: Mapping[str, int]
     """Records by topic, of every topic that has any."""
+    open_seconds: Mapping[Place, float] = field(default_factory=dict)
+    """How long the oldest open transaction has been seen, of every partition that ever had one; 0: it is over."""
 
 
 class BrokerWatch:
     """Asks the broker; joins no group. Blocking, one thread at a time."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._clock = clock
         self._admin: AdminClient | None = None
+        self._standing = Standing()
 
     def figures(self, listed: Mapping[int, int]) -> BrokerFigures:
         """The figures now; `listed` is the next offset of each partition of `ocr.results` that the list keeps in SQL.
@@ -70,8 +76,10 @@ class BrokerWatch:
         known = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         partitions = [TopicPartition(name, number) for name, topic in known.items() for number in topic.partitions]
         ours = [each for each in partitions if each.topic in self._names()]
-        begins = self._offsets(ours, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        ends = self._offsets(ours, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        begins = self._offsets(ours, earliest, IsolationLevel.READ_COMMITTED)
+        highs = self._offsets(ours, latest, IsolationLevel.READ_UNCOMMITTED)
+        ends = self._offsets(ours, latest, IsolationLevel.READ_COMMITTED)
         lag = [
             _lag(topic_name(self._settings, topic), group, self._committed(group, topic, ends), begins, ends)
             for topic, group in _WATCHED
@@ -83,22 +91,21 @@ class BrokerWatch:
             # The end of a transaction takes an offset of its own, which nobody waits for.
             reached = {place: offset + 1 for place, offset in offsets.items()}
             lag.append(_lag(results, group, reached, begins, ends))
-        return BrokerFigures(tuple(each for each in lag if each is not None), self._dead_letters(begins, ends))
+        # The embedded broker reports ends too low to judge by.
+        opened = [] if self._settings.embedded else open_between(ends, highs)
+        return BrokerFigures(
+            tuple(each for each in lag if each is not None),
+            self._dead_letters(begins, ends),
+            self._standing.seconds(opened, self._clock()),
+        )
 
     def _names(self) -> set[str]:
         names = {topic_name(self._settings, topic) for topic in TOPICS}
         return names | {dead_letters_name(self._settings, topic) for topic in TOPICS}
 
-    def _offsets(self, partitions: list[TopicPartition], which: OffsetSpec) -> Offsets:
+    def _offsets(self, partitions: list[TopicPartition], which: OffsetSpec, isolation: IsolationLevel) -> Offsets:
         assert self._admin is not None
-        if not partitions:
-            return {}
-        asked = self._admin.list_offsets(
-            dict.fromkeys(partitions, which),
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=_TIMEOUT_SECONDS,
-        )
-        return {(each.topic, each.partition): int(found.result().offset) for each, found in asked.items()}
+        return offsets_at(self._admin, partitions, which, isolation, _TIMEOUT_SECONDS)
 
     def _committed(self, group: str, topic: Topic, ends: Offsets) -> Offsets:
         assert self._admin is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 from services.doctor.broker import check_broker, check_lane_offsets, check_transactions
 from services.doctor.database import check_database
 from services.doctor.findings import Finding, Level, any_failed
+from services.doctor.hanging import check_open_transactions
 from services.doctor.notifications import (
     check_bucket_configuration,
     check_queue,
@@ -50,6 +51,7 @@ def _broker(kafka: KafkaSettings) -> Iterator[Finding]:
     # The embedded broker reports the ends of partitions too low to judge offsets by.
     if not kafka.embedded and not any(finding.what.startswith("missing") for finding in topics):
         yield from check_lane_offsets(kafka)
+        yield from check_open_transactions(kafka)
 
 
 def _store(

@@ -22,6 +22,11 @@ CONSUMER_LAG = Gauge(
     ["group", "topic", "partition"],
 )
 DEAD_LETTER_RECORDS = Gauge("ocr_dead_letter_records", "Records that lie in the dead letters.", ["topic"])
+OPEN_TRANSACTION_AGE = Gauge(
+    "ocr_open_transaction_age_seconds",
+    "How long a partition's oldest open transaction has been seen; readers wait there.",
+    ["topic", "partition"],
+)
 BALANCES_AGE = Gauge(
     "ocr_admission_balances_age_seconds", "Age of the moment up to which the ledger says that all usage is posted."
 )

@@ -148,6 +148,24 @@ def test_the_list_of_results_is_not_behind_by_the_end_of_a_transaction(settings:
     assert lag_on(watch, results, {0: 3})[0] == 0
 
 
+def test_a_transaction_that_nobody_ends_is_seen_for_as_long_as_it_is_open(settings: KafkaSettings) -> None:
+    if settings.embedded:
+        pytest.skip("the embedded broker reports ends too low to judge by")
+    results, now = topic_name(settings, RESULTS), 100.0
+    watch = BrokerWatch(settings, clock=lambda: now)
+    produce(create_producer(settings, linger_ms=0), results, 0, 1)
+    assert watch.figures({}).open_seconds == {}
+    producer = create_producer(settings, linger_ms=0, transactional_id="figures")
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    produce(producer, results, 0, 1)
+    assert watch.figures({}).open_seconds == {(results, 0): 0}
+    now = 130.0
+    assert watch.figures({}).open_seconds == {(results, 0): 30}
+    producer.abort_transaction(30)
+    wait_for(lambda: watch.figures({}).open_seconds == {(results, 0): 0}, "its end")
+
+
 def test_the_webhooks_lag_is_shown_once_they_read(settings: KafkaSettings) -> None:
     results = topic_name(settings, RESULTS)
     produce(create_producer(settings, linger_ms=0), results, 0, 4)

@@ -76,8 +76,8 @@ def test_a_whole_installation_passes_and_every_part_was_looked_at(run: Run, stag
     status, report = run()
     assert status == 0
     assert set(report) == {
-        "broker", "transactions", "topics", "offsets", "buckets", "conditional", "privacy", "cors", "sources",
-        "notifications", "database", "weights",
+        "broker", "transactions", "topics", "offsets", "hanging", "buckets", "conditional", "privacy", "cors",
+        "sources", "notifications", "database", "weights",
     }  # fmt: skip
     levels = {check: {finding["level"] for finding in findings} for check, findings in report.items()}
     assert all(levels[check] == {"ok"} for check in set(report) - {"notifications", "cors"}), report
