@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from services.cli.local_stack import take_settings
+
 
 def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
@@ -26,7 +28,7 @@ def doctor(
     from services.runtime.settings import ProcessSettings
 
     if data is not None:
-        _take_environment(data)
+        take_settings(data)
     found: list[Finding] = []
 
     def tell(finding: Finding) -> None:
@@ -47,18 +49,3 @@ def doctor(
     if json_output:
         print(json.dumps(as_json(found)))
     raise typer.Exit(1 if any_failed(found) else 0)
-
-
-def _take_environment(data: Path) -> None:
-    """Settings as the stack's own services have them."""
-    from services.local.layout import Layout
-
-    file = Layout(data.resolve()).stack
-    try:
-        given = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        typer.echo(f"no stack runs on {data}: start it with `ocr-services up --data {data}`", err=True)
-        raise typer.Exit(1) from None
-    for name in [name for name in os.environ if name.startswith(("OCR_", "AWS_"))]:
-        del os.environ[name]
-    os.environ.update(given)

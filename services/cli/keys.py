@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.database import opened_database
+
 if TYPE_CHECKING:
     from services.api.keys import ApiKey, ApiKeys
 
@@ -71,18 +73,9 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` s
 @contextmanager
 def _api_keys() -> "Iterator[ApiKeys]":
     from services.api.keys import ApiKeys
-    from services.runtime.database import create_database
-    from services.runtime.errors import DatabaseUnavailable
-    from services.runtime.settings import DatabaseSettings
 
-    engine = create_database(DatabaseSettings())
-    try:
+    with opened_database() as engine:
         yield ApiKeys(engine)
-    except DatabaseUnavailable as error:
-        typer.echo(f"The database cannot be reached: {error}", err=True)
-        raise typer.Exit(1) from error
-    finally:
-        engine.dispose()
 
 
 def _description(key: "ApiKey", now: datetime) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.database import opened_database
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -161,19 +163,16 @@ def _repair(engine: "Engine") -> "Repair":
 
 @contextmanager
 def _ledger() -> "Iterator[Engine]":
-    from services.runtime.database import create_database
     from services.runtime.errors import TransientError
     from services.runtime.logs import configure_logs
-    from services.runtime.settings import DatabaseSettings, ProcessSettings
+    from services.runtime.settings import ProcessSettings
 
     configure_logs("tokens", ProcessSettings())
-    engine = create_database(DatabaseSettings())
     try:
-        yield engine
+        with opened_database() as engine:
+            yield engine
     except TransientError as error:
-        raise _failure(f"database or broker are away: {error}") from error
-    finally:
-        engine.dispose()
+        raise _failure(f"the broker or the object store is away: {error}") from error
 
 
 def _failure(what: object) -> typer.Exit:

@@ -1,15 +1,13 @@
 """`ocr-services webhooks add|list|rotate|remove|deliveries|resend`: who is told of results, and how that went."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
+from services.cli.database import opened_database
 
+if TYPE_CHECKING:
     from services.webhook_registry.log import LoggedDelivery
 
 app = typer.Typer(
@@ -33,7 +31,7 @@ def add(
 
     try:
         AddressPolicy.of(WebhookSettings().allowed_networks).check_url(url)
-        with _database() as engine:
+        with opened_database() as engine:
             types = event or ["result.completed", "result.failed"]
             webhook = add_webhook(engine, user, url, types, datetime.now(UTC))
     except (ForbiddenAddress, InvalidWebhook) as error:
@@ -47,7 +45,7 @@ def list_webhooks(user: Annotated[str | None, typer.Argument(help="Only this use
     """List registrations, oldest first, without their secrets."""
     from services.webhook_registry.registry import list_webhooks
 
-    with _database() as engine:
+    with opened_database() as engine:
         for each in list_webhooks(engine, user):
             typer.echo(f"{each.id}  {each.user_id}  {','.join(sorted(each.event_types))}  {each.url}")
 
@@ -59,7 +57,7 @@ def rotate(webhook_id: Annotated[str, typer.Argument(metavar="ID", help="As `lis
     from services.webhook_registry.settings import WebhookSettings
 
     overlap = timedelta(hours=WebhookSettings().secret_overlap_hours)
-    with _database() as engine:
+    with opened_database() as engine:
         try:
             secret, until = rotate_secret(engine, webhook_id, overlap, datetime.now(UTC))
         except UnknownWebhook as error:
@@ -73,7 +71,7 @@ def remove(webhook_id: Annotated[str, typer.Argument(metavar="ID", help="As `lis
     """End a registration; what is still to be delivered there is dropped, its log stays."""
     from services.webhook_registry.registry import UnknownWebhook, remove_webhook
 
-    with _database() as engine:
+    with opened_database() as engine:
         try:
             remove_webhook(engine, webhook_id, datetime.now(UTC))
         except UnknownWebhook as error:
@@ -92,7 +90,7 @@ def deliveries(
     """Show the log, newest first: when, what, to where, and how the last attempt went."""
     from services.webhook_registry.log import logged_deliveries
 
-    with _database() as engine:
+    with opened_database() as engine:
         for each in logged_deliveries(engine, webhook_id=webhook_id, statuses=status or (), limit=limit):
             typer.echo(
                 f"{each.created_at:%Y-%m-%dT%H:%M:%SZ}  {each.status:9}  {each.event_type}  {each.result_id}  "
@@ -112,7 +110,7 @@ def resend(delivery_id: Annotated[str, typer.Argument(metavar="DELIVERY", help="
 
     store_settings = ObjectStoreSettings()
     documents = DocumentStore(connect(store_settings), store_settings.results_bucket)
-    with _database() as engine:
+    with opened_database() as engine:
         try:
             logged = logged_delivery(engine, delivery_id)
             found = documents.read(logged.user_id, logged.result_id)
@@ -136,19 +134,3 @@ def _last_attempt(delivery: "LoggedDelivery") -> str:
     outcome = " ".join(filter(None, (str(delivery.last.status_code or ""), delivery.last.error)))
     again = f", again at {delivery.next_attempt_at:%H:%M:%SZ}" if delivery.status == "pending" else ""
     return f"attempt {delivery.attempts}: {outcome} in {delivery.last.milliseconds} ms{again}"
-
-
-@contextmanager
-def _database() -> "Iterator[Engine]":
-    from services.runtime.database import create_database
-    from services.runtime.errors import DatabaseUnavailable
-    from services.runtime.settings import DatabaseSettings
-
-    engine = create_database(DatabaseSettings())
-    try:
-        yield engine
-    except DatabaseUnavailable as error:
-        typer.echo(f"The database cannot be reached: {error}", err=True)
-        raise typer.Exit(1) from error
-    finally:
-        engine.dispose()

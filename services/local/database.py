@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.api.relisting import relist
 from services.api.result_list import clear_offsets as clear_result_offsets
 from services.ledger.offsets import clear_offsets as clear_usage_offsets
 from services.local.environment import settings_from
 from services.runtime.database import create_database
 from services.runtime.migrations import migrate_engine
-from services.runtime.settings import DatabaseSettings
+from services.runtime.object_store import connect
+from services.runtime.settings import DatabaseSettings, ObjectStoreSettings
 
 
 def migrate_database(environment: Mapping[str, str]) -> None:
@@ -29,3 +31,14 @@ def forget_offsets(environment: Mapping[str, str]) -> None:
         clear_result_offsets(engine)
     finally:
         engine.dispose()
+
+
+def list_what_was_missed(environment: Mapping[str, str]) -> None:
+    """Lists the results whose events went with the last broker, before the list had read them."""
+    settings = settings_from(ObjectStoreSettings, environment)
+    engine, objects = create_database(settings_from(DatabaseSettings, environment)), connect(settings)
+    try:
+        relist(engine, objects, settings.results_bucket)
+    finally:
+        engine.dispose()
+        objects.close()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from services.local.accounts import LocalUser, ensure_local_user
 from services.local.broker import EmbeddedBroker
-from services.local.database import forget_offsets, migrate_database
+from services.local.database import forget_offsets, list_what_was_missed, migrate_database
 from services.local.environment import RESULTS_BUCKET, UPLOADS_BUCKET, settings_from, shared_environment
 from services.local.layout import Layout
 from services.local.object_store import EmbeddedObjectStore
@@ -26,6 +26,7 @@ from services.local.process import ProcessNotReadyError
 from services.local.restarting import Report, Restarter
 from services.local.services import Service, queue_settings, services
 from services.local.wiring import allow_browsers, notify_queue
+from services.runtime.errors import TransientError
 from services.runtime.object_store import ObjectStore, create_client
 from services.runtime.provisioning import ensure_bucket, provision_topics
 from services.runtime.settings import KafkaSettings, ObjectStoreSettings
@@ -78,6 +79,7 @@ class Stack:
         with self._step("topics, buckets and notifications"):
             self._provision_broker()
             queue_url = self._wire_store()
+            self._list_what_was_missed()
         self.services = services(self.layout, self.environment, queue_url, self._api_port)
         self._restarter = Restarter([service.process for service in self.services], self._report)
         with self._step("services"):
@@ -107,6 +109,12 @@ class Stack:
         provision_topics(settings_from(KafkaSettings, self.environment))
         forget_offsets(self.environment)
 
+    def _list_what_was_missed(self) -> None:
+        try:
+            list_what_was_missed(self.environment)
+        except TransientError as error:  # the store may have died along with the broker
+            self._report(f"the list of results may lack some until the next start: {error}")
+
     def _wire_store(self) -> str:
         """Buckets (the store forgets empty ones), CORS and notifications; returns the queue's URL."""
         store = ObjectStore(create_client(settings_from(ObjectStoreSettings, self.environment)))
@@ -128,6 +136,7 @@ class Stack:
         self._restarter.kill()
         self.broker.start()
         self._provision_broker()
+        self._list_what_was_missed()
         self._restarter = Restarter([service.process for service in self.services], self._report)
         self._restarter.start()
 

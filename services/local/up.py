@@ -47,7 +47,6 @@ def summary(stack: Stack, user: LocalUser) -> dict[str, str]:
     """What a script needs to use the stack."""
     return {
         "url": stack.api_url,
-        "console": console_url(stack, user),
         "apiKey": user.api_key,
         "userId": user.user_id,
         "bootstrapServers": stack.broker.bootstrap_servers,
@@ -86,6 +85,7 @@ def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
         f"  Kafka         {stack.broker.bootstrap_servers}",
         f"  S3            {stack.store.endpoint_url}, bucket {UPLOADS_BUCKET}",
         f"  data, logs    {stack.layout.root}",
+        f"  commands      ocr-services keys|tokens|webhooks|doctor|... --data {stack.layout.root}",
         f"  documentation {stack.api_url}/docs",
         "",
         "What it does not guarantee:",

@@ -50,7 +50,7 @@ def open_page(browser: Browser, stack: RunningStack) -> Iterator[OpenPage]:
         if watched:
             page.on("console", note)
             page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(stack.facts["console"] if signed_in else stack.facts["url"])
+        page.goto(f"{stack.facts['url']}/#key={stack.facts['apiKey']}" if signed_in else stack.facts["url"])
         return page
 
     yield opened

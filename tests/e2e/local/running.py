@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -80,6 +81,17 @@ class RunningStack:
             timeout=60,
             trust_env=False,
         )
+
+    def results(self, key: str) -> list[dict[str, Any]]:
+        """What `GET /api/ocr/results` lists of a file."""
+        answer = httpx.get(
+            f"{self.facts['url']}/api/ocr/results",
+            params={"key": key},
+            headers={"X-API-Key": self.facts["apiKey"]},
+            timeout=30,
+            trust_env=False,
+        )
+        return list(answer.raise_for_status().json()["results"])
 
     def balance(self) -> int | None:
         """`GET /api/tokens/balance`; None while the API is away or does not know it."""

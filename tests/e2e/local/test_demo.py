@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import psutil
+
+from tests.e2e.local.running import eventually, gone
 
 
 def test_the_demo_shows_the_whole_pipeline_and_leaves_nothing(tmp_path: Path) -> None:
@@ -33,3 +38,26 @@ def test_the_demo_shows_the_whole_pipeline_and_leaves_nothing(tmp_path: Path) ->
     for event in ("ocr.result.completed.v1", "ocr.usage.recorded.v1", "ledger.entry.posted.v1"):
         assert event in done.stdout
     assert list(tmp_path.glob("ocr-demo-*")) == []
+
+
+def test_a_demo_that_is_stopped_leaves_nothing_either(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OCR_")}
+    demo = subprocess.Popen(
+        [sys.executable, "-u", "-m", "services.local.demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment | {"TMPDIR": str(tmp_path)},
+        start_new_session=True,
+    )
+    assert demo.stdout is not None
+    assert any("broker:" in line for line in demo.stdout)
+    family = psutil.Process(demo.pid).children(recursive=True)
+    assert family
+    os.killpg(demo.pid, signal.SIGINT)  # Ctrl-C reaches every process of the terminal
+    said = demo.communicate(timeout=60)[0]
+    assert demo.returncode == 130, said
+    assert said.endswith("Stopped.\n")
+    assert "Traceback" not in said
+    assert list(tmp_path.glob("ocr-demo-*")) == []
+    assert eventually(lambda: all(gone(process) for process in family))

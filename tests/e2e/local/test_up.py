@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,7 +34,6 @@ def test_the_line_of_json_tells_a_script_all_it_needs(stack: RunningStack) -> No
         "bucket",
         "accessKey",
         "secretKey",
-        "console",
     }
     for name in ("url", "s3Endpoint"):
         assert stack.facts[name].startswith("http://127.0.0.1:")
@@ -106,7 +106,11 @@ def test_data_survives_a_restart_and_what_the_broker_forgot_is_found_again(tmp_p
         assert len(family) > len(_SERVICES) + 2
         assert first.stop() == 0
         assert all(gone(process) for process in family)
+    # What the list has not read is gone with the broker: it is listed from the documents.
+    with sqlite3.connect(data / "ocr.db") as database:
+        assert database.execute("DELETE FROM results").rowcount == 1
     with running_stack(data) as second:
+        assert [each["status"] for each in second.results(key)] == ["completed"]
         assert second.facts["apiKey"] == first.facts["apiKey"]
         again = second.post(key)
         assert again.status_code == 200

@@ -196,4 +196,4 @@ def test_a_database_that_is_away_is_a_sentence_and_a_status(run: Run, monkeypatc
     monkeypatch.setenv("OCR_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     result = run("balance", "alice")
     assert result.exit_code == 1
-    assert result.stderr.startswith("database or broker are away")
+    assert result.stderr.startswith("The database cannot be reached")
