@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.recognition.median import median
 from services.recognition.rows import group_rows
 
 Boxes = NDArray[np.float64]
@@ -21,6 +22,8 @@ Indices = NDArray[np.intp]
 # Least width of a corridor in heights of a line, with the lines it must pass: rivers of white through justified
 # text are either narrow or short.
 _WIDTHS_AND_LINES = ((1.0, 4), (0.5, 8))
+# Fewer words than this cannot stand in so many lines on both sides of any of them.
+_WORDS_BESIDE_MIN = 2 * min(lines for _, lines in _WIDTHS_AND_LINES)
 
 # Words of a line stand closer than this, in heights of a line.
 _WORD_GAP_MAX = 1.2
@@ -60,7 +63,7 @@ def split_columns(boxes: Boxes, is_letters: NDArray[np.bool_]) -> list[Indices]:
     """
     if not len(boxes):
         return []
-    line_height = max(1.0, float(np.median(boxes[:, 3] - boxes[:, 1])))
+    line_height = max(1.0, median(boxes[:, 3] - boxes[:, 1]))
     return list(_split(np.arange(len(boxes)), boxes / line_height, is_letters))
 
 
@@ -80,6 +83,8 @@ def _split(part: Indices, boxes: Boxes, is_letters: NDArray[np.bool_]) -> Iterat
 
 def _tallest_corridor(boxes: Boxes, is_letters: NDArray[np.bool_]) -> _Corridor | None:
     """From here on, lengths are in heights of a line."""
+    if len(boxes) < _WORDS_BESIDE_MIN:
+        return None
     rows = group_rows(boxes)
     blockers = np.concatenate((boxes, _bridges(rows, boxes)))
     refused: set[tuple[int, int, int]] = set()
@@ -161,7 +166,7 @@ def _near_words(row: Indices, boxes: Boxes) -> list[Indices]:
 
 
 def _words_per_line(lines: list[Indices]) -> float:
-    return float(np.median([len(line) for line in lines]))
+    return median(np.array([len(line) for line in lines], dtype=np.float64))
 
 
 def _share_beside(left: list[Indices], right: list[Indices], boxes: Boxes) -> float:

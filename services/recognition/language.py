@@ -6,7 +6,6 @@ in one call. They come out the same to the last bit, so no text gets another lan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,18 +53,24 @@ def _mean_probabilities(detector: Any, ngrams: list[str]) -> list[float]:
     for _ in range(detector.n_trial):
         smoothing = detector.alpha + detector.random.gauss(0.0, 1.0) * detector.ALPHA_WIDTH
         factors = dict(zip(different, frequencies + smoothing / detector.BASE_FREQ, strict=True))
-        mean += _trial(detector, ngrams, factors) / detector.n_trial
+        mean += _trial(detector, [factors[ngram] for ngram in ngrams]) / detector.n_trial
     return [float(share) for share in mean]
 
 
-def _trial(detector: Any, ngrams: list[str], factors: Mapping[str, Probabilities]) -> Probabilities:
-    """Draws n-grams until one language is all but certain."""
+def _trial(detector: Any, factors: list[Probabilities]) -> Probabilities:
+    """Draws n-grams, of each of which the factors are given, until one language is all but certain."""
     languages = len(detector.langlist)
     probabilities = np.full(languages, 1.0 / languages)
-    choice, drawn, draws = detector.random.choice, 0, 1
+    # What `random.choice` does, without its three calls for each draw.
+    random_bits, count = detector.random.getrandbits, len(factors)
+    bits = count.bit_length()
+    drawn, draws = 0, 1
     while True:
         for _ in range(draws):
-            probabilities *= factors[choice(ngrams)]
+            chosen = random_bits(bits)
+            while chosen >= count:
+                chosen = random_bits(bits)
+            probabilities *= factors[chosen]
         # Python's sum, not numpy's, which adds in another order.
         shares = probabilities.tolist()
         total = sum(shares)
