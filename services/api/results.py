@@ -6,16 +6,22 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, and_, or_, select
+from sqlalchemy import Connection, Engine, RowMapping, and_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.document import Document
 from schemas.events import ResultCompleted, ResultFailed
 from services.api.tables import RESULTS
 from services.api.waiters import Reply
-from services.runtime.database import reading, rows_as_table, single_statement, transaction
+from services.runtime.database import arrays_as_table, arrays_of, reading, single_statement, transaction
+
+_Insert = postgresql.Insert | sqlite.Insert
+
+_KEPT = {"id", "user_id", "key", "requested_at"}
+"""What an upsert leaves as it is."""
 
 
 class ResultStatus(StrEnum):
@@ -82,9 +88,7 @@ def list_pending(connection: Connection, pending: Iterable[PendingResult]) -> No
         }
         for one in pending
     }
-    refused = RESULTS.c.status == ResultStatus.REFUSED
-    changed = {"status": ResultStatus.PENDING.value, "finished_at": None, "code": None, "reason": None}
-    _upsert(connection, list(rows.values()), changed, refused)
+    _execute(connection, _upsert_of_pending(connection.dialect.name), list(rows.values()))
 
 
 def list_replies(connection: Connection, replies: Iterable[Reply]) -> None:
@@ -98,12 +102,7 @@ def list_replies(connection: Connection, replies: Iterable[Reply]) -> None:
         row = _row_of(reply)
         if row["status"] != ResultStatus.REFUSED or rows.get(reply.result_id, row)["status"] == ResultStatus.REFUSED:
             rows[reply.result_id] = row
-    incoming = _excluded(connection, RESULTS)
-    open_now = or_(RESULTS.c.status == ResultStatus.PENDING, RESULTS.c.status == ResultStatus.REFUSED)
-    final = and_(incoming["status"] != ResultStatus.REFUSED, RESULTS.c.status != ResultStatus.DELETED)
-    kept = {"id", "user_id", "key", "requested_at"}
-    changed = {column.name: incoming[column.name] for column in RESULTS.columns if column.name not in kept}
-    _upsert(connection, list(rows.values()), changed, or_(open_now, final))
+    _execute(connection, _upsert_of_replies(connection.dialect.name), list(rows.values()))
 
 
 def list_deleted(engine: Engine, tombstone: Document) -> None:
@@ -119,10 +118,10 @@ def list_deleted(engine: Engine, tombstone: Document) -> None:
         # What it cost stays in the ledger, and hence here.
         "tokens_used": tombstone.usage.tokens,
     }
-    kept = {"id", "user_id", "key", "requested_at"}
-    changed = {name: value for name, value in row.items() if name not in kept}
+    changed = {name: value for name, value in row.items() if name not in _KEPT}
     with transaction(engine) as connection:
-        _upsert(connection, [row], changed, RESULTS.c.status != ResultStatus.DELETED)
+        statement = _upsert(connection.dialect.name, list(row), changed, RESULTS.c.status != ResultStatus.DELETED)
+        _execute(connection, statement, [row])
 
 
 class PendingWriter:
@@ -198,28 +197,40 @@ def _row_of(reply: Reply) -> dict[str, Any]:
     return row | {"status": status, "code": reply.error.code.value, "reason": reason}
 
 
-def _insert(connection: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+@cache
+def _upsert_of_pending(dialect: str) -> _Insert:
+    # Kept, as the next one is: to build it takes twice as long as to run it.
+    changed = {"status": ResultStatus.PENDING.value, "finished_at": None, "code": None, "reason": None}
+    columns = ["id", "user_id", "key", "status", "requested_at"]
+    return _upsert(dialect, columns, changed, RESULTS.c.status == ResultStatus.REFUSED)
 
 
-def _excluded(connection: Connection, table: Table) -> Any:
-    return _insert(connection, table).excluded
+@cache
+def _upsert_of_replies(dialect: str) -> _Insert:
+    incoming = _insert(dialect).excluded
+    open_now = or_(RESULTS.c.status == ResultStatus.PENDING, RESULTS.c.status == ResultStatus.REFUSED)
+    final = and_(incoming["status"] != ResultStatus.REFUSED, RESULTS.c.status != ResultStatus.DELETED)
+    changed = {column.name: incoming[column.name] for column in RESULTS.columns if column.name not in _KEPT}
+    return _upsert(dialect, [column.name for column in RESULTS.columns], changed, or_(open_now, final))
 
 
-def _upsert(connection: Connection, rows: list[dict[str, Any]], changed: Mapping[str, Any], where: Any) -> None:
+def _upsert(dialect: str, columns: list[str], changed: Mapping[str, Any], where: Any) -> _Insert:
+    index = [RESULTS.c.id]
+    if dialect == "postgresql":
+        # One statement however many rows.
+        new = arrays_as_table(RESULTS, columns)
+        insert = postgresql.insert(RESULTS).from_select(columns, select(*(new.c[name] for name in columns)))
+        return insert.on_conflict_do_update(index_elements=index, set_=dict(changed), where=where)
+    return sqlite.insert(RESULTS).on_conflict_do_update(index_elements=index, set_=dict(changed), where=where)
+
+
+def _insert(dialect: str) -> _Insert:
+    return postgresql.insert(RESULTS) if dialect == "postgresql" else sqlite.insert(RESULTS)
+
+
+def _execute(connection: Connection, upsert: _Insert, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     # Every writer of several rows locks them in the same order, so that none waits for the other in a circle.
     rows.sort(key=lambda row: str(row["id"]))
-    if connection.dialect.name == "postgresql":
-        # One statement however many rows.
-        new = rows_as_table(RESULTS, rows)
-        columns = list(rows[0])
-        statement = postgresql.insert(RESULTS).from_select(columns, select(*(new.c[name] for name in columns)))
-        index = [RESULTS.c.id]
-        connection.execute(statement.on_conflict_do_update(index_elements=index, set_=dict(changed), where=where))
-        return
-    upsert = sqlite.insert(RESULTS).on_conflict_do_update(
-        index_elements=[RESULTS.c.id], set_=dict(changed), where=where
-    )
-    connection.execute(upsert, rows)
+    connection.execute(upsert, arrays_of(rows) if connection.dialect.name == "postgresql" else rows)

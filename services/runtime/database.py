@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     TableValuedAlias,
     TypeDecorator,
+    Update,
     any_,
     bindparam,
     create_engine,
@@ -40,6 +42,8 @@ from services.runtime.settings import DatabaseSettings
 
 _READ_ONLY = "ocr_read_only"
 _IDLE_SINCE = "ocr_idle_since"
+_NEW = "new_"
+"""Before a column's name: the parameter that gives it its value; the bare name has a meaning of its own."""
 _PING_AFTER_IDLE_SECONDS = 0.25
 _SQLITE_TRANSIENT = {
     sqlite3.SQLITE_BUSY,
@@ -167,22 +171,36 @@ def update_many(connection: Connection, table: Table, key: str, rows: Sequence[M
     """Updates the rows named by column `key`, all in the same columns: in one statement on PostgreSQL."""
     if not rows:
         return
-    columns = list(rows[0])
-    if connection.dialect.name != "postgresql":
-        bound: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns if column != key}
-        statement = update(table).where(table.c[key] == bindparam(f"new_{key}")).values(bound)
-        connection.execute(statement, [{f"new_{column}": row[column] for column in columns} for row in rows])
-        return
-    new = rows_as_table(table, rows)
-    changes = {column: new.c[column] for column in columns if column != key}
-    connection.execute(update(table).where(table.c[key] == new.c[key]).values(changes))
+    statement = _update_of_many(connection.dialect.name, table, key, tuple(rows[0]))
+    if connection.dialect.name == "postgresql":
+        connection.execute(statement, arrays_of(rows))
+    else:
+        connection.execute(statement, [{_NEW + column: value for column, value in row.items()} for row in rows])
 
 
-def rows_as_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> TableValuedAlias:
-    """Rows that all have the same columns of `table`, as a table `new` within a statement of PostgreSQL."""
-    columns = list(rows[0])
-    arrays = [bindparam(column, [row[column] for row in rows], ARRAY(table.c[column].type)) for column in columns]
+@cache
+def _update_of_many(dialect: str, table: Table, key: str, columns: Sequence[str]) -> Update:
+    # Kept: to build a statement takes longer than to run it.
+    if dialect == "postgresql":
+        new = arrays_as_table(table, columns)
+        changes = {column: new.c[column] for column in columns if column != key}
+        return update(table).where(table.c[key] == new.c[key]).values(changes)
+    bound: dict[str, Any] = {column: bindparam(_NEW + column) for column in columns if column != key}
+    return update(table).where(table.c[key] == bindparam(_NEW + key)).values(bound)
+
+
+def arrays_as_table(table: Table, columns: Sequence[str]) -> TableValuedAlias:
+    """Rows with these columns of `table`, as a table `new` within a statement of PostgreSQL.
+
+    The statement is built once, and run with the `arrays_of` some rows, however many.
+    """
+    arrays = [bindparam(_NEW + column, type_=ARRAY(table.c[column].type)) for column in columns]
     return func.unnest(*arrays).table_valued(*(table.c[column] for column in columns)).render_derived("new")
+
+
+def arrays_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The parameters of a statement with `arrays_as_table`: rows that all have its columns."""
+    return {_NEW + column: [row[column] for row in rows] for column in rows[0]}
 
 
 def among(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
