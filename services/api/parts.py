@@ -83,25 +83,25 @@ async def parts_of(request: Request) -> Parts:
     return parts
 
 
-async def _caller(
-    request: Request, parts: Annotated[Parts, Depends(parts_of)], key: Annotated[str | None, Security(_header)]
-) -> Caller:
-    caller = await parts.authenticator.authenticate(key)
-    try:
-        remember(request.scope, parts.limiter.take(caller.key_id))
-    except RateLimited as refused:
-        remember(request.scope, refused.allowance)
-        raise
-    return caller
-
-
-def _caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
-    async def caller(found: Annotated[Caller, Depends(_caller)]) -> Caller:
+def _caller_with(scope: Scope) -> Callable[[Request, str | None], Awaitable[Caller]]:
+    # One dependency, not one that stands on others: each costs the framework as much as all that is done in here.
+    async def caller(request: Request, key: Annotated[str | None, Security(_header)]) -> Caller:
+        parts = await parts_of(request)
+        found = await parts.authenticator.authenticate(key)
+        _count(request, parts.limiter, found)
         if scope not in found.scopes:
             raise ApiError("forbidden", f"This API key lacks the scope '{scope}'")
         return found
 
     return caller
+
+
+def _count(request: Request, limiter: RateLimiter, caller: Caller) -> None:
+    try:
+        remember(request.scope, limiter.take(caller.key_id))
+    except RateLimited as refused:
+        remember(request.scope, refused.allowance)
+        raise
 
 
 UsedParts = Annotated[Parts, Depends(parts_of)]
