@@ -1,6 +1,7 @@
 """Every error the API answers with: one shape, stable codes, no internals."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -53,8 +54,10 @@ ERRORS: Mapping[str, ErrorKind] = {
     "webhook_not_found": ErrorKind(
         404, "There is no such webhook or delivery of yours.", "There is no such webhook or delivery"
     ),
-    "not_found": ErrorKind(404, "There is no such page.", "Not Found"),
-    "method_not_allowed": ErrorKind(405, "The page does not take this method.", "Method Not Allowed"),
+    "not_found": ErrorKind(404, "There is no such page.", "There is no such page; /docs lists all there are"),
+    "method_not_allowed": ErrorKind(
+        405, "The page does not take this method.", "This page does not take PUT; it takes POST"
+    ),
     "object_changed": ErrorKind(
         409, "The object was overwritten while it was read.", "The file was overwritten while it was read", True
     ),
@@ -89,6 +92,7 @@ ERRORS: Mapping[str, ErrorKind] = {
 }
 """By code."""
 
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}", re.IGNORECASE)
 _HUNG_UP_STATUS = 499
 _BY_STATUS = {400: "invalid_request", 401: "invalid_api_key", 403: "forbidden", 404: "not_found"} | {
     405: "method_not_allowed",
@@ -127,6 +131,9 @@ def error_response(code: str, message: str, request_id: str, headers: Mapping[st
     return Response(body.to_json(), ERRORS[code].status, headers, "application/json")
 
 
+_UNPARSABLE = "There was an error parsing the body"
+"""As the framework says it of JSON that is too deep, has too long numbers, or is in no encoding of Unicode."""
+
 _UNAVAILABLE: Mapping[type[TransientError], str] = {
     StoreUnavailable: "The object store cannot be reached; try again later",
     BrokerUnavailable: "The request cannot be queued right now; try again later",
@@ -142,15 +149,16 @@ def install_error_handlers(app: FastAPI, retry_after_seconds: int) -> None:
         if isinstance(error, ApiError):
             return error_response(error.code, error.detail, request_id_of(request.scope), error.headers)
         code = _BY_STATUS.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal_error")
-        phrase = HTTPStatus(ERRORS[code].status).phrase
         headers = dict(error.headers or {})
         if "Allow" in headers:
             headers["Allow"] = _allowed(request, headers["Allow"])
-        return error_response(code, error.detail or phrase, request_id_of(request.scope), headers)
+        message = _sentence(request, code, error, headers)
+        return error_response(code, message, request_id_of(request.scope), headers)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return error_response("invalid_request", describe_invalid(error), request_id_of(request.scope))
+        message = describe_invalid(error, request.headers.get("content-type"))
+        return error_response("invalid_request", message, request_id_of(request.scope))
 
     async def busy(request: Request, _error: Exception) -> Response:
         retry = {"Retry-After": str(retry_after_seconds)}
@@ -180,10 +188,33 @@ def _allowed(request: Request, of_one_route: str) -> str:
     return ", ".join(sorted(documented | set(filter(None, of_one_route.split(", ")))))
 
 
-def describe_invalid(error: RequestValidationError) -> str:
+def _sentence(request: Request, code: str, error: HTTPException, headers: Mapping[str, str]) -> str:
+    """What the framework refused, as a person can act on it."""
+    if code == "not_found":
+        return ERRORS[code].example
+    if code == "method_not_allowed":
+        return f"This page does not take {request.method}; it takes {headers.get('Allow', 'others')}"
+    if error.detail == _UNPARSABLE:
+        return "The body is not valid JSON"
+    return error.detail or HTTPStatus(error.status_code).phrase
+
+
+def describe_invalid(error: RequestValidationError, content_type: str | None) -> str:
     """What is wrong with a request, in one sentence, without what was sent."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return f"The body is not valid JSON: {first['ctx']['error']}"
+    if first["loc"] == ("body",):
+        if first["type"] == "missing":
+            return "The body is missing: send a JSON object"
+        # The framework reads a body as JSON only where its type says so; else it stays the bytes that came.
+        if isinstance(first["input"], bytes):
+            return f"The body is not JSON by its Content-Type ({_shown(content_type)}): send application/json"
+        return "The body is no JSON object"
     where = ".".join(str(part) for part in first["loc"][1:])
     return f"{where}: {first['msg']}" if where else f"The {first['loc'][0]} is invalid: {first['msg']}"
+
+
+def _shown(content_type: str | None) -> str:
+    """A media type as it may be told back: what is no such thing is not."""
+    return content_type if content_type and _MEDIA_TYPE.fullmatch(content_type) else "none was sent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -104,12 +105,14 @@ def test_several_prefer_headers_are_one() -> None:
     ("content", "says"),
     [
         ({"content": b'{"key": '}, "not valid JSON"),
-        ({"content": b""}, "body"),
-        ({"content": b"\xff\xfe"}, "body"),
-        ({"content": b"[" * 30_000}, "body"),
-        ({"json": []}, "body"),
-        ({"json": "ocr/alice/scan.jpg"}, "body"),
-        ({"json": None}, "body"),
+        ({"content": b""}, "body is missing"),
+        ({"content": b"\xff\xfe"}, "not valid JSON"),
+        ({"content": b"[" * 30_000}, "not valid JSON"),
+        ({"content": b'{"key": ' + b"9" * 5000 + b"}"}, "not valid JSON"),
+        ({"json": []}, "no JSON object"),
+        ({"json": "ocr/alice/scan.jpg"}, "no JSON object"),
+        ({"json": None}, "send a JSON object"),
+        ({"content": b'{"key": NaN}'}, "key"),
         ({"json": {}}, "key"),
         ({"json": {"key": None}}, "key"),
         ({"json": {"key": 7}}, "key"),
@@ -129,9 +132,20 @@ def test_what_was_sent_is_not_told_back() -> None:
     assert "123456789" not in answer.text
 
 
-def test_a_body_that_is_not_json_by_its_type_is_a_400() -> None:
-    answer = call(app(FakeWorld()), "POST", PROCESS, data={"key": KEY})
-    assert_error(answer, 400, "invalid_request")
+@pytest.mark.parametrize(
+    ("content_type", "says"),
+    [
+        (None, "(none was sent)"),
+        ("application/x-www-form-urlencoded", "(application/x-www-form-urlencoded)"),
+        ("text/plain", "(text/plain)"),
+        ("<script>", "(none was sent)"),
+    ],
+)
+def test_json_that_is_sent_as_something_else_is_told_so(content_type: str | None, says: str) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    answer = call(app(FakeWorld()), "POST", PROCESS, headers=headers, content=json.dumps({"key": KEY}).encode())
+    assert says in assert_error(answer, 400, "invalid_request")
+    assert answer.json()["error"].endswith("send application/json")
 
 
 def test_a_body_too_long_is_refused_whether_it_says_so_or_not() -> None:
@@ -186,6 +200,7 @@ def test_unknown_pages_and_methods_have_the_one_shape() -> None:
     answer = call(application, "PUT", PROCESS)
     assert_error(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
+    assert answer.json()["error"] == "This page does not take PUT; it takes POST"
     both = call(application, "PUT", f"/api/ocr/results/{RESULT_ID}")
     assert both.headers["allow"] == "DELETE, GET", "of all routes of the page"
 
