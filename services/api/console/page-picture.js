@@ -57,7 +57,8 @@ export function pagePicture(page, source, onpoint) {
   const indexOf = (target) => (target instanceof SVGPolygonElement ? Number(target.dataset.index) : null);
   const tell = (index) => (point(index), onpoint(index));
   frame.addEventListener("pointerover", (event) => tell(indexOf(event.target)));
-  frame.addEventListener("pointerleave", () => tell(null));
+  // A finger that is lifted leaves, too: what it has tapped stays, until it taps elsewhere.
+  frame.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || tell(null));
   frame.addEventListener("focusin", (event) => tell(indexOf(event.target)));
   frame.addEventListener("focusout", () => tell(null));
   frame.addEventListener("keydown", (event) => {

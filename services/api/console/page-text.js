@@ -3,6 +3,8 @@
 import { h } from "./dom.js";
 import { UNSURE } from "./page-picture.js";
 
+const MARGIN_PX = 8;
+
 /** @param {(index: number|null) => void} onpoint the word that is pointed at, by its place in reading order */
 export function pageText(page, onpoint) {
   const spans = [];
@@ -24,7 +26,7 @@ export function pageText(page, onpoint) {
     current = index;
     const span = spans[index];
     span?.classList.add("lit");
-    if (reveal) span?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (reveal && span) bringIntoSight(span);
   }
 
   element.addEventListener("pointerover", (event) => {
@@ -34,4 +36,12 @@ export function pageText(page, onpoint) {
   });
   element.addEventListener("pointerleave", () => (point(null), onpoint(null)));
   return { element, point };
+}
+
+/** Scrolls the box of the text, and never the page: what is pointed at would slip away from under the finger. */
+function bringIntoSight(span) {
+  const box = span.closest(".said");
+  const [outer, inner] = [box, span].map((element) => element.getBoundingClientRect());
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + MARGIN_PX;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + MARGIN_PX;
 }
