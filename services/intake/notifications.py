@@ -4,6 +4,7 @@ A notification does not tell how its key is encoded, so each hint has the key as
 Sequencers, sizes, etags and versions in it are not looked at: they may be missing, late or wrong.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from urllib.parse import unquote_plus
 from pydantic_core import from_json
 
 from schemas.cloudevents import Undecodable
+
+_log = logging.getLogger(__name__)
 
 _CREATED = re.compile(r"(?:s3:)?ObjectCreated\b.*")
 _EVENT_BRIDGE_CREATED = "Object Created"
@@ -57,14 +60,33 @@ def _hints(message: Json, envelopes_left: int) -> Iterator[ObjectHint]:
 
 
 def _records(records: object) -> Iterator[ObjectHint]:
-    """AWS S3's own shape, which the other stores follow: `{"Records": [{"eventName", "s3": {...}}]}`."""
+    """AWS S3's own shape, which the other stores follow: `{"Records": [{"eventName", "s3": {...}}]}`.
+
+    One that cannot be read takes the others not along: the notification is undecodable where none of them can be.
+    """
     if not isinstance(records, list):
         raise Undecodable("Records is no list")
+    problems: list[Undecodable] = []
     for record in records:
-        event_name = _text(record, "eventName")
-        if _CREATED.fullmatch(event_name):
-            bucket = _text(record, "s3", "bucket", "name")
-            yield _hint(bucket, _text(record, "s3", "object", "key"), event_name)
+        try:
+            hint = _record(record)
+        except Undecodable as problem:
+            problems.append(problem)
+            continue
+        if hint is not None:
+            yield hint
+    if len(problems) == len(records):
+        raise problems[0]
+    for problem in problems:
+        _log.warning("a record of a notification is passed over: %s", problem)
+
+
+def _record(record: object) -> ObjectHint | None:
+    event_name = _text(record, "eventName")
+    if not _CREATED.fullmatch(event_name):
+        return None
+    bucket = _text(record, "s3", "bucket", "name")
+    return _hint(bucket, _text(record, "s3", "object", "key"), event_name)
 
 
 def _minio(message: Json) -> Iterator[ObjectHint]:

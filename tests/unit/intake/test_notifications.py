@@ -72,6 +72,14 @@ def test_percent_signs_that_are_no_utf8_are_taken_as_they_came() -> None:
     assert parse(json.dumps(body).encode()) == [hint("ocr/alice/%ff.png", event_name="s3:ObjectCreated:Put")]
 
 
+def test_a_record_that_cannot_be_read_takes_the_others_not_along(caplog: pytest.LogCaptureFixture) -> None:
+    good = json.loads((EXAMPLES / "aws-direct.json").read_bytes())["Records"][0]
+    for bad in ({}, None, "ObjectCreated:Put", {"eventName": "ObjectCreated:Put"}, {**good, "s3": {"object": {}}}):
+        assert parse(json.dumps({"Records": [bad, good, bad]}).encode()) == EXPECTED["aws-direct"]
+        assert caplog.text.count("passed over") == 2
+        caplog.clear()
+
+
 UNDECODABLE = {
     "nothing": b"",
     "text": b"hello",
