@@ -77,8 +77,8 @@ def _records(records: object) -> Iterator[ObjectHint]:
             yield hint
     if len(problems) == len(records):
         raise problems[0]
-    for problem in problems:
-        _log.warning("a record of a notification is passed over: %s", problem)
+    for each in problems:
+        _log.warning("a record of a notification is passed over: %s", each)
 
 
 def _record(record: object) -> ObjectHint | None:

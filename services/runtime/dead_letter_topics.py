@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from schemas.cloudevents import Headers
 from schemas.topics import Topic
 from services.runtime.errors import BrokerUnavailable
-from services.runtime.kafka import consumer_config, create_consumer, create_producer, dead_letters_name
+from services.runtime.kafka import consumer_config, create_consumer, create_producer, dead_letters_name, topic_name
 from services.runtime.settings import KafkaSettings
 
 _SECONDS_MAX = 30.0
@@ -44,7 +44,7 @@ def read_dead_letters(settings: KafkaSettings, topics: Sequence[Topic]) -> Itera
         for topic in topics:
             seen: set[str] = set()
             for message in _messages(consumer, dead_letters_name(settings, topic)):
-                letter = _letter(message, settings.topic_prefix + topic.name)
+                letter = _letter(message, topic_name(settings, topic))
                 if letter.id not in seen:
                     seen.add(letter.id)
                     yield letter

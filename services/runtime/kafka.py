@@ -7,7 +7,7 @@ from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from schemas.topics import Topic
+from schemas.topics import OBJECT_STORE_EVENTS, Topic
 from services.runtime.client_logs import OnceInAWhile
 from services.runtime.settings import KafkaSettings
 
@@ -38,12 +38,14 @@ def common_config(settings: KafkaSettings) -> Config:
 
 def topic_name(settings: KafkaSettings, topic: Topic) -> str:
     """The topic's name on the broker."""
+    if topic is OBJECT_STORE_EVENTS and settings.object_store_topic:
+        return settings.object_store_topic
     return settings.topic_prefix + topic.name
 
 
 def dead_letters_name(settings: KafkaSettings, topic: Topic) -> str:
     """The name of the topic's dead letters on the broker."""
-    return settings.topic_prefix + topic.dead_letters
+    return f"{topic_name(settings, topic)}.dlq"
 
 
 def group_name(settings: KafkaSettings, group: str) -> str:

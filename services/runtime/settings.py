@@ -25,6 +25,8 @@ class KafkaSettings(BaseSettings):
     ssl_ca_location: str | None = None
     topic_prefix: str = ""
     """Prepended to every topic, consumer group and transactional id, so that installations share a broker."""
+    object_store_topic: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$")
+    """The whole name of the topic of notifications, for stores that take no dots in it. Else `object-store.events`."""
     partitions: int = Field(default=12, ge=1, le=10_000)
     """Partitions of the topics that are spread; those with a single one by design keep it."""
     upload_spread: int = Field(default=UPLOAD_SPREAD, ge=1, le=1024)
