@@ -56,6 +56,16 @@ RECEIPT_WORDS = tuple(
     "store branch reg terminal".split()
 )
 
+RARE_LETTERS = {
+    "fr": "œuvre œuvres cœur cœurs sœur sœurs œil bœuf bœufs vœu vœux nœud nœuds mœurs œuf œufs manœuvre chœur fœtus "
+    "rancœur écœurant œillet désœuvré cænogenèse curriculum-vitæ ex-æquo Haÿ Moÿ Nicolaÿ Louÿs Aÿ Faÿ",
+}
+"""Words with letters that Debian's lists have none of."""
+
+MARKED_SHARE = 0.2
+"""Of the words are drawn by a letter with a mark, each as often as the others: ÿ, œ and ë are rare in word lists, and
+read as their likes (y, ce, é) by who has seen few."""
+
 CURRENCIES = ("$", "€", "£", "RM", "USD", "EUR", "CHF", "¥", "kr", "R$", "¢")
 
 
@@ -68,6 +78,8 @@ class Tokens:
         self.languages = list(words)
         shares = np.array([LANGUAGE_SHARES[language] for language in self.languages])
         self._shares = shares / shares.sum()
+        self._marked = {language: _by_marked_letter(listed) for language, listed in words.items()}
+        self._letters = {language: sorted(marked) for language, marked in self._marked.items()}
 
     def pick(self, choices: Sequence[str]) -> str:
         return choices[int(self.rng.integers(len(choices)))]
@@ -80,6 +92,9 @@ class Tokens:
 
     def word(self, language: str) -> str:
         """Return a word in lower case (nouns as their language has them), a third of them common ones."""
+        marked = self._marked[language]
+        if marked and self.rng.random() < MARKED_SHARE:
+            return self.pick(marked[self.pick(self._letters[language])])
         if self.rng.random() < 0.35:
             return self.pick(COMMON_WORDS[language].split())
         return self.pick(self.words[language])
@@ -245,6 +260,24 @@ class Tokens:
         return word + (":" if self.rng.random() < 0.12 else "")
 
 
+def _decoded(content: bytes) -> str:
+    """Return a list's text: Debian's Swedish one is in Latin-1."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _by_marked_letter(words: list[str]) -> dict[str, list[str]]:
+    """Return the words that have a letter beyond ASCII, by each such letter."""
+    marked: dict[str, list[str]] = {}
+    for word in words:
+        for letter in set(word):
+            if not letter.isascii() and letter.isalpha():
+                marked.setdefault(letter, []).append(word)
+    return marked
+
+
 def read_words(folder: Path = Path("/usr/share/dict")) -> dict[str, list[str]]:
     """Read the word lists of Debian's packages w<language>; languages without a list are left out."""
     words = {}
@@ -252,7 +285,9 @@ def read_words(folder: Path = Path("/usr/share/dict")) -> dict[str, list[str]]:
         found: set[str] = set()
         for path in (folder / name for name in names):
             if path.is_file():
-                found.update(path.read_text(encoding="utf-8", errors="ignore").split())
+                found.update(_decoded(path.read_bytes()).split())
+        if found:
+            found.update(RARE_LETTERS.get(language, "").split())
         usable = sorted(word for word in found if to_label(word) is not None and len(word) <= 18)
         if usable:
             words[language] = usable
