@@ -16,7 +16,7 @@ import numpy as np
 
 from services.recognition.engine import Engine, create_engine
 from services.recognition.recognise import recognise_file
-from training.scores import WordScore, character_accuracy
+from training.scores import WordScore, character_accuracy, marked_words
 
 
 def score_receipts(engine: Engine, folder: Path, predictions: Path | None) -> dict[str, float]:
@@ -36,17 +36,19 @@ def score_receipts(engine: Engine, folder: Path, predictions: Path | None) -> di
 
 
 def score_a4(engine: Engine, folder: Path) -> dict[str, float]:
-    """Return the mean share of characters read right on clean and on degraded pages."""
+    """Return the mean share of characters read right on clean and on degraded pages, and of words with marked letters."""
     report = {}
+    truths = sorted(folder.glob("*.txt"))
     for state in ("clean", "degraded"):
-        accuracies = [
-            character_accuracy(
-                recognise_file(folder / f"{truth.stem}-{state}.png", engine).text, truth.read_text(encoding="utf-8")
-            )
-            for truth in sorted(folder.glob("*.txt"))
+        texts = [
+            (recognise_file(folder / f"{path.stem}-{state}.png", engine).text, path.read_text(encoding="utf-8"))
+            for path in truths
         ]
+        accuracies = [character_accuracy(text, truth) for text, truth in texts]
+        wanted, read = np.sum([marked_words(text, truth) for text, truth in texts], axis=0)
         report[f"characters_{state}"] = float(np.mean(accuracies))
         report[f"characters_{state}_worst"] = float(np.min(accuracies))
+        report[f"marked_words_{state}"] = float(read / max(1, wanted))
     return report
 
 

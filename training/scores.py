@@ -36,6 +36,12 @@ def _bag(text: str) -> Counter[str]:
     return Counter(word for word in words if word)
 
 
+def marked_words(reading: str, truth: str) -> tuple[int, int]:
+    """Return how many words of the truth hold a letter beyond ASCII, and how many of these are read, letter by letter."""
+    want = Counter(word for word in truth.split() if any(letter.isalpha() and not letter.isascii() for letter in word))
+    return want.total(), (want & Counter(reading.split())).total()
+
+
 def edit_distance(left: str, right: str) -> int:
     """Return the fewest letters to insert, delete or replace to make one text of the other."""
     codes = np.array([ord(character) for character in right], dtype=np.int32)

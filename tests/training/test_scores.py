@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.scores import WordScore, character_accuracy, edit_distance
+from training.scores import WordScore, character_accuracy, edit_distance, marked_words
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,7 @@ def test_words_count_once_each_whatever_their_order_case_and_punctuation() -> No
     score.add("total: 12.50 TOTAL stray", "Total 12.50 cash -")
     assert (score.found, score.read, score.wanted) == (2, 4, 3)
     assert score.f1 == pytest.approx(4 / 7)
+
+
+def test_words_with_a_letter_beyond_ascii_count_letter_by_letter() -> None:
+    assert marked_words("l'ätre où über 10€ bûches", "l'âtre où über 10€ bûches.") == (4, 2)
