@@ -21,6 +21,7 @@ _RANDOM_BYTES = 8
 # in the file is judged later, by its content.
 _EXTENSIONS: Mapping[str, str] = {
     "image/jpeg": "jpg",
+    "image/jpg": "jpg",  # no registered type, and yet what many a client sends
     "image/png": "png",
     "image/webp": "webp",
     "image/tiff": "tiff",

@@ -185,7 +185,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
             "text": result.text,
             "key": result.key,
             "fileUrl": result.file_url,
-            "createdAt": result.created_at.isoformat().replace("+00:00", "Z"),
+            "createdAt": result.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "wordCount": result.word_count,
             "tokensUsed": result.tokens_used,
             "language": result.language,

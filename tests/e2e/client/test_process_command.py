@@ -121,6 +121,13 @@ def test_a_run_that_was_killed_in_the_middle_is_taken_up_by_the_next(
     assert completed(stack) == before + 1
 
 
+def test_a_line_of_json_is_the_apis_result_with_the_files_name(run: Run, stack: RunningStack, tmp_path: Path) -> None:
+    file = picture(tmp_path, 31)
+    row = json.loads(run("--json", file).stdout)
+    answer = stack.post(row["key"]).json()
+    assert row == {"file": str(file), **answer}
+
+
 def test_files_that_cannot_be_read_are_told_one_by_one(run: Run, tmp_path: Path) -> None:
     wrong = tmp_path / "notes.png"
     wrong.write_text("no pixels")

@@ -310,6 +310,14 @@ def test_an_upload_is_a_ticket_under_the_users_own_prefix() -> None:
     assert ticket["expiresAt"] == "2026-06-15T10:45:00.000Z"
 
 
+@pytest.mark.parametrize("content_type", ["image/jpg", "IMAGE/PNG", "application/octet-stream"])
+def test_a_ticket_is_bound_to_the_type_that_was_asked_for(content_type: str) -> None:
+    body = {"filename": "scan.jpg", "contentType": content_type, "size": 1000}
+    answer = call(app(FakeWorld()), "POST", UPLOAD, json=body)
+    assert answer.status_code == 201
+    assert answer.json()["headers"]["Content-Type"] == content_type.lower()
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
