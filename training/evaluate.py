@@ -36,7 +36,7 @@ def score_receipts(engine: Engine, folder: Path, predictions: Path | None) -> di
 
 
 def score_a4(engine: Engine, folder: Path) -> dict[str, float]:
-    """Return the mean share of characters read right on clean and on degraded pages, and of words with marked letters."""
+    """Return the mean share of characters read right on clean and degraded pages, and of words with marked letters."""
     report = {}
     truths = sorted(folder.glob("*.txt"))
     for state in ("clean", "degraded"):

@@ -37,7 +37,7 @@ def _bag(text: str) -> Counter[str]:
 
 
 def marked_words(reading: str, truth: str) -> tuple[int, int]:
-    """Return how many words of the truth hold a letter beyond ASCII, and how many of these are read, letter by letter."""
+    """Return how many words of the truth hold a letter beyond ASCII, and how many of these are read right."""
     want = Counter(word for word in truth.split() if any(letter.isalpha() and not letter.isascii() for letter in word))
     return want.total(), (want & Counter(reading.split())).total()
 
