@@ -47,6 +47,8 @@ _DECODER_ERRORS = (
 _ORIENTATIONS_TURNED_SIDEWAYS = (5, 6, 7, 8)
 _TIFF_SUBFILE_TYPE = 254
 _TIFF_REDUCED_RESOLUTION = 1
+# A pyramid has a page in eight or nine sizes. Hundreds of thousands of thumbnails fit into a file, and none is a page.
+_FRAMES_A_PAGE_MAX = 20
 
 # Our limit of pixels is checked from the header, and is the setting; Pillow's own would be a second one.
 Image.MAX_IMAGE_PIXELS = None
@@ -106,6 +108,8 @@ class ImageDocument(Document):
                     )
                 yield frame, self._shown_size()
             frame += 1
+            if frame > limits.pages_max * _FRAMES_A_PAGE_MAX:
+                raise FileTooLarge(f"The TIFF has more than {frame - 1:,} pages and thumbnails; no more are looked at.")
 
     def _seek(self, frame: int) -> bool:
         try:

@@ -77,7 +77,9 @@ class PdfDocument(Document):
 
     def _scale(self, width_points: float, height_points: float) -> float:
         wanted = RENDER_DPI / _POINTS_PER_INCH
-        return min(wanted, sqrt(self._pixels_max / (width_points * height_points)))
+        # A page of a kilometre by a point is one row at least, and that one is bounded, too.
+        longest = self._pixels_max / max(width_points, height_points)
+        return min(wanted, sqrt(self._pixels_max / (width_points * height_points)), longest)
 
 
 def _why() -> str:
