@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine
 
 from schemas.topics import USAGE
+from services.ledger import outbox
 from services.ledger.book import post_batch
 from services.ledger.consumer import UsageConsumer
 from services.ledger.debit_spans import debit_spans
@@ -128,6 +129,7 @@ def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSetting
             ask_the_broker=not kafka.embedded,
             # The owner of partition 0 publishes the balances: its heartbeat comes after them.
             may_beat=lambda partition: partition != 0 or publisher.has_published_all(),
+            unpublished=partial(outbox.waiting, engine),
         ),
         batch_records_max=ledger.batch_records_max,
         batch_wait_seconds=ledger.batch_wait_seconds,

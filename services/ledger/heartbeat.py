@@ -9,10 +9,12 @@ from schemas.events import LedgerHeartbeat
 from schemas.topics import BALANCES
 from services.ledger.ends import Ends
 from services.ledger.progress import Progress, posted_until
-from services.runtime.errors import BrokerUnavailable
+from services.runtime.errors import TransientError
 from services.runtime.producing import EventProducer
 
 _log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.1
 
 
 class Heartbeats:
@@ -26,6 +28,7 @@ class Heartbeats:
         interval_seconds: float,
         ask_the_broker: bool,
         may_beat: Callable[[int], bool] = lambda _partition: True,
+        unpublished: Callable[[], tuple[int, int] | None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -36,12 +39,27 @@ class Heartbeats:
         self._ask_the_broker = ask_the_broker
         # On a broker that starts empty, a heartbeat before the balances would make every user one without an account.
         self._may_beat = may_beat
+        # A heartbeat that overtakes the balance of what it says is posted would have an empty account admitted.
+        self._unpublished = unpublished
+        self._held: tuple[Mapping[int, datetime], int] | None = None
+        self._look_at = float("-inf")
         self._now = now
         self._clock = clock
 
     def beat(self, owned: Mapping[int, Progress]) -> None:
-        """Sends what is due: every interval, and at once for a partition first seen at its end."""
+        """Sends what is due, every interval, and at once for a partition first seen at its end.
+
+        1. Take the moment up to which each partition is posted.
+        2. Note the newest row of the outbox: the balances of all that was posted until then are not behind it.
+        3. Send, once the outbox begins behind that row: those balances are on the topic, and stand there before.
+        """
         clock = self._clock()
+        if self._held is None:
+            self._take(owned, clock)
+        if self._held is not None and clock >= self._look_at:
+            self._send_if_published(owned, clock)
+
+    def _take(self, owned: Mapping[int, Progress], clock: float) -> None:
         due = {
             number: progress
             for number, progress in owned.items()
@@ -54,8 +72,24 @@ class Heartbeats:
         asked_at = self._now()
         ends: Mapping[int, int | None] = self._ends.highs(due) if self._ask_the_broker else dict.fromkeys(due)
         try:
-            self._send(posted_until(due, ends, asked_at))
-        except BrokerUnavailable as error:
+            waiting = self._unpublished()
+        except TransientError as error:
+            _log.warning("no heartbeat: %s", error)
+            return
+        self._held = posted_until(due, ends, asked_at), waiting[1] if waiting else 0
+
+    def _send_if_published(self, owned: Mapping[int, Progress], clock: float) -> None:
+        assert self._held is not None
+        moments, newest = self._held
+        try:
+            waiting = self._unpublished()
+            if waiting is not None and waiting[0] <= newest:
+                self._look_at = clock + _LOOK_SECONDS
+                return
+            self._held = None
+            self._send({number: moment for number, moment in moments.items() if number in owned})
+        except TransientError as error:
+            self._look_at = clock + self._interval_seconds
             _log.warning("no heartbeat: %s", error)
 
     def _send(self, moments: Mapping[int, datetime]) -> None:

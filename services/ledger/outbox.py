@@ -42,6 +42,13 @@ def read_page(engine: Engine, rows_max: int) -> list[OutboxRow]:
         return [OutboxRow(*row) for row in connection.execute(statement)]
 
 
+def waiting(engine: Engine) -> tuple[int, int] | None:
+    """The oldest and the newest row that is to be published, by id; None where there is none."""
+    with reading(engine) as connection:
+        oldest, newest = connection.execute(select(func.min(table.c.id), func.max(table.c.id))).one()
+        return None if oldest is None else (int(oldest), int(newest))
+
+
 def count_rows(engine: Engine) -> int:
     """How many rows are to be published."""
     with reading(engine) as connection:

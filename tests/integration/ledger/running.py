@@ -19,6 +19,7 @@ from services.ledger.book import Batch, post_batch
 from services.ledger.consumer import Locate, UsageConsumer
 from services.ledger.ends import Ends
 from services.ledger.heartbeat import Heartbeats
+from services.ledger.outbox import waiting
 from services.ledger.places import Places
 from services.ledger.posting import Outcome, user_account
 from services.ledger.publisher import Publisher
@@ -180,7 +181,13 @@ def running(
         post or partial(post_batch, engine),
         DeadLetters(raw_producer),
         lambda: producer.flush(10),
-        Heartbeats(producer, ends, interval_seconds=heartbeat_seconds, ask_the_broker=not kafka.embedded),
+        Heartbeats(
+            producer,
+            ends,
+            interval_seconds=heartbeat_seconds,
+            ask_the_broker=not kafka.embedded,
+            unpublished=partial(waiting, engine),
+        ),
         batch_records_max=batch_records_max,
         batch_wait_seconds=0.05,
         on_posted=publisher.wake,
