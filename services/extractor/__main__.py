@@ -2,8 +2,8 @@
 
 import logging
 import sys
+import tempfile
 import threading
-import uuid
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -13,7 +13,9 @@ from confluent_kafka import KafkaException
 
 from schemas.events import Price
 from services.extractor.child import EngineFactory
-from services.extractor.outgoing import Outgoing
+from services.extractor.identity import Identity, claimed_identity
+from services.extractor.lane_consumer import metadata_without_membership
+from services.extractor.outgoing import Outgoing, written_topics
 from services.extractor.recogniser import ChildBounds, Recogniser
 from services.extractor.settings import ExtractorSettings
 from services.extractor.spool import spool_directory
@@ -40,7 +42,7 @@ from services.runtime.settings import (
 )
 from services.runtime.shutdown import stop_on_signals
 from services.runtime.tracing import configure_tracing
-from services.runtime.transactions import ProducerLost, Record, TransactionalPublisher
+from services.runtime.transactions import ProducerLost, TransactionalPublisher
 
 _log = logging.getLogger("services.extractor")
 
@@ -70,12 +72,17 @@ def run(settings: ExtractorSettings, engine_factory: EngineFactory) -> int:
     """Wires the extractor around an engine, runs it, and returns the exit status."""
     configure_logs("extractor", ProcessSettings())
     configure_tracing("extractor")
-    with spool_directory(settings.spool_dir) as spool:
-        return _run(settings, engine_factory, spool)
+    kafka = KafkaSettings()
+    place = Path(settings.spool_dir or tempfile.gettempdir())
+    cluster = f"{kafka.bootstrap_servers} {kafka.topic_prefix}"
+    with spool_directory(place) as spool, claimed_identity(place, cluster) as identity:
+        return _run(settings, kafka, engine_factory, spool, identity)
 
 
-def _run(settings: ExtractorSettings, engine_factory: EngineFactory, spool: Path) -> int:
-    process, kafka, limits = ProcessSettings(), KafkaSettings(), LimitSettings()
+def _run(
+    settings: ExtractorSettings, kafka: KafkaSettings, engine_factory: EngineFactory, spool: Path, identity: Identity
+) -> int:
+    process, limits = ProcessSettings(), LimitSettings()
     stop = stop_on_signals()
     balances = BalanceReader(kafka, BalanceTable(AdmissionSettings().staleness_seconds_max))
     recogniser = Recogniser(
@@ -88,7 +95,7 @@ def _run(settings: ExtractorSettings, engine_factory: EngineFactory, spool: Path
             settings.child_documents_max,
         ),
     )
-    extractor = _Extractor(settings, kafka, recogniser, balances, spool, limits.bytes_max)
+    extractor = _Extractor(settings, kafka, recogniser, balances, spool, limits.bytes_max, identity)
     health = HealthServer(process.health_host, process.health_port, extractor.liveness, extractor.problem)
     try:
         health.start()
@@ -117,6 +124,7 @@ class _Extractor:
         balances: BalanceReader,
         spool: Path,
         bytes_max: int,
+        identity: Identity,
     ) -> None:
         self._settings = settings
         self._kafka = kafka
@@ -126,11 +134,9 @@ class _Extractor:
         self._worker: Worker | None = None
         self._starting: str | None = "starting"
         self._numbers = count(1)
-        # Random: a group's metadata fences the members of a former generation, not the name of a producer. The same
-        # for all memberships: a new one ends what the last one left open, which would hold up every reader else.
-        self._transactional_id = f"ocr-extractor-{uuid.uuid4()}"
-        self._in_doubt: list[Record] = []
-        """What memberships left in transactions whose fate they did not learn."""
+        # The same for all memberships: a new one ends what the last one left open, which would hold up every reader
+        # else. It fences nobody: that is what the group's metadata is for.
+        self._identity = identity
         self.liveness = Liveness()
         objects = connect(self._store_settings)
         documents = DocumentStore(objects, self._store_settings.results_bucket)
@@ -177,12 +183,13 @@ class _Extractor:
 
     def _membership(self, stop: threading.Event) -> None:
         self.liveness.tick()
-        producer = create_producer(self._kafka, linger_ms=0, transactional_id=self._transactional_id)
+        producer = create_producer(self._kafka, linger_ms=0, transactional_id=self._identity.transactional_id)
         publisher = TransactionalPublisher(producer, self._kafka.transaction_timeout_ms / 1000)
         if not self._begin(publisher, stop):
             return
-        publisher.bury(self._in_doubt)
-        self._in_doubt.clear()
+        if self._identity.in_doubt:
+            publisher.bury(written_topics(self._kafka), metadata_without_membership(self._kafka))
+            self._identity.in_doubt = False
         self._worker = Worker(
             kafka=self._kafka,
             settings=self._settings,
@@ -196,11 +203,11 @@ class _Extractor:
             numbers=self._numbers,
         )
         self._starting = None
-        _log.info("joining", extra={"transactional_id": self._transactional_id})
+        _log.info("joining", extra={"transactional_id": self._identity.transactional_id})
         try:
             self._worker.run(stop)
         finally:
-            self._in_doubt += publisher.in_doubt
+            self._identity.in_doubt = publisher.in_doubt
 
     def _begin(self, publisher: TransactionalPublisher, stop: threading.Event) -> bool:
         """Registers the producer, however long the broker takes to answer; False if it is to stop before."""

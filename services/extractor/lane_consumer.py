@@ -24,6 +24,15 @@ _READ_AT_ONCE_MAX = 64
 """Then what was read is looked at first."""
 
 
+def metadata_without_membership(settings: KafkaSettings) -> Any:
+    """The group as one names it who is no member: for offsets of a transaction that will be aborted."""
+    consumer = create_consumer(consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error"))
+    try:
+        return consumer.consumer_group_metadata()
+    finally:
+        consumer.close()
+
+
 class LaneConsumer:
     """At most one record of a partition is out at a time. Callbacks only drop and resume."""
 

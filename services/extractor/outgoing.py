@@ -9,14 +9,20 @@ from schemas.cloudevents import Attributes, encode
 from schemas.document import Document
 from schemas.events import Event, Failure, OcrRequest, Origin, ResultRefused
 from schemas.identity import document_key
-from schemas.topics import RESULTS, UPLOADS, USAGE, Topic, upload_key
+from schemas.topics import REQUESTS, RESULTS, UPLOADS, USAGE, Topic, upload_key
 from services.runtime.dead_letters import dead_letter_headers
-from services.runtime.kafka import topic_name
+from services.runtime.kafka import dead_letters_name, topic_name
 from services.runtime.producing import attributes_for
 from services.runtime.settings import KafkaSettings
 from services.runtime.transactions import Record
 
 _SOURCE = "/ocr-services/extractor"
+
+
+def written_topics(settings: KafkaSettings) -> list[str]:
+    """Names on the broker of all topics that an extractor's transactions write."""
+    written = [topic_name(settings, topic) for topic in (RESULTS, USAGE, UPLOADS)]
+    return written + [dead_letters_name(settings, topic) for topic in (REQUESTS, UPLOADS)]
 
 
 class Outgoing:

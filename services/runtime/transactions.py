@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 
 _HANGING_SECONDS = 1.0
 """A call that is so much later than its timeout hangs."""
+
+_BURIED = b"aborted"
+"""Key of records that nobody reads: of a transaction that is always aborted."""
 
 
 @dataclass(frozen=True)
@@ -44,31 +47,32 @@ class TransactionalPublisher:
         """`timeout_seconds` bounds each call; beyond the transaction's own timeout the broker has ended it anyway."""
         self._producer = producer
         self._timeout_seconds = timeout_seconds
-        self.in_doubt: Sequence[Record] = ()
-        """What was in the transaction whose fate is unknown, once `publish` has raised `ProducerLost`."""
+        self.in_doubt = False
+        """Whether the last transaction may be open, or stand: `publish` has raised `ProducerLost`."""
 
     def begin(self) -> None:
         """Registers with the broker, once, before the first batch."""
         self._producer.init_transactions(self._timeout_seconds)
 
-    def bury(self, records: Sequence[Record]) -> None:
-        """Ends what the last producer of this transactional id left open where these records went, for good.
+    def bury(self, topics: Iterable[str], group_metadata: Any) -> None:
+        """Ends what earlier producers of this transactional id left open in these topics, and of a group's offsets.
 
-        Beginning ends it too, but a broker that restarted just then has been seen to note the end and to write no
-        marker of it (Apache Kafka 4.3.0). The records stay open in their partitions then, and the next commit of this
-        producer there commits them as well. So they are written once more, in a transaction that is aborted: its
-        markers end both. Where the last transaction stands after all, only the copies go.
+        Beginning ends it too, but a broker that started just then has been seen to note the end and to write no
+        marker of it (Apache Kafka 4.3.0). Readers wait behind the records, and the next commit of this producer there
+        commits them as well. So a transaction that reaches every partition is aborted: its markers end both.
 
         Raises:
-            KafkaException: it did not succeed; to be repeated by this producer's successor.
+            KafkaException, ProducerLost: it did not succeed; to be repeated by this producer's successor.
         """
-        if not records:
-            return
+        known = self._producer.list_topics(timeout=self._timeout_seconds).topics
+        places = [(topic, partition) for topic in topics if topic in known for partition in known[topic].partitions]
         self._producer.begin_transaction()
-        for record in records:
-            self._producer.produce(record.topic, key=record.key, value=record.value, headers=record.headers)
+        for topic, partition in places:
+            self._producer.produce(topic, partition=partition, key=_BURIED, value=None)
         if self._producer.flush(self._timeout_seconds):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records were not acknowledged in time"))
+        # Of a partition that the group does not read: the transaction counts, not the offset.
+        self._send_offsets([TopicPartition(*place, 0) for place in places[:1]], group_metadata)
         self._producer.abort_transaction(self._timeout_seconds)
 
     def publish(self, records: Sequence[Record], offsets: Sequence[TopicPartition], group_metadata: Any) -> None:
@@ -79,15 +83,15 @@ class TransactionalPublisher:
             ProducerLost: the producer is fenced, or the fate of the transaction is unknown.
         """
         started, outcome = time.perf_counter(), "aborted"
-        self.in_doubt = records
+        self.in_doubt = True
         try:
             self._attempt(records, offsets, group_metadata)
-            outcome, self.in_doubt = "committed", ()
+            outcome, self.in_doubt = "committed", False
         except KafkaException as error:
             self._give_up(error)
         except BufferError as error:
             self._abort()
-            self.in_doubt = ()
+            self.in_doubt = False
             raise TransactionAborted(str(error)) from error
         finally:
             TRANSACTIONS.labels(outcome=outcome).observe(time.perf_counter() - started)
@@ -140,7 +144,7 @@ class TransactionalPublisher:
         if kafka_error.fatal():
             raise ProducerLost(kafka_error.str()) from error
         self._abort()
-        self.in_doubt = ()
+        self.in_doubt = False
         raise TransactionAborted(kafka_error.str()) from error
 
     def _abort(self) -> None:

@@ -108,7 +108,34 @@ def test_a_transaction_stays_below_a_poll_of_librdkafka(
 def test_what_is_buried_is_never_seen_and_what_comes_after_is(
     settings: KafkaSettings, publisher: TransactionalPublisher, member: Consumer
 ) -> None:
-    publisher.bury([_record(settings, b"in doubt")])
+    metadata = member.consumer_group_metadata()
+    publisher.bury([f"{settings.topic_prefix}out"], metadata)
     offsets = [TopicPartition(f"{settings.topic_prefix}in", 0, 5)]
-    publisher.publish([_record(settings, b"a")], offsets, member.consumer_group_metadata())
+    publisher.publish([_record(settings, b"a")], offsets, metadata)
     assert _published(settings) == [b"a"]
+
+
+def test_an_heir_ends_what_a_producer_left_open_and_is_no_member_for_it(
+    settings: KafkaSettings, member: Consumer, request: pytest.FixtureRequest
+) -> None:
+    name = f"left-{request.node.name}"
+    dead = create_producer(settings, linger_ms=0, transactional_id=name)
+    dead.init_transactions(30.0)
+    dead.begin_transaction()
+    record = _record(settings, b"left open")
+    dead.produce(record.topic, key=record.key, value=record.value, headers=record.headers)
+    dead.flush(30.0)
+    dead.send_offsets_to_transaction(
+        [TopicPartition(f"{settings.topic_prefix}in", 0, 3)], member.consumer_group_metadata(), 30.0
+    )
+
+    heir = TransactionalPublisher(create_producer(settings, linger_ms=0, transactional_id=name), 30.0)
+    heir.begin()
+    stranger = create_consumer(consumer_config(settings, group="workers", offset_reset="error"))
+    heir.bury([f"{settings.topic_prefix}out"], stranger.consumer_group_metadata())
+    stranger.close()
+
+    assert _committed(settings, member) < 0
+    offsets = [TopicPartition(f"{settings.topic_prefix}in", 0, 5)]
+    heir.publish([_record(settings, b"after")], offsets, member.consumer_group_metadata())
+    assert _published(settings) == [b"after"]

@@ -1,6 +1,7 @@
 """What a transactional producer that misbehaves costs."""
 
 import threading
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -61,15 +62,21 @@ class Recorded:
     """A producer that does what it is told, and whose commits are lost."""
 
     def __init__(self) -> None:
-        self.calls: list[str] = []
+        self.calls: list[object] = []
+
+    def list_topics(self, timeout: float) -> SimpleNamespace:
+        """Two topics."""
+        del timeout
+        partitions = {"results": {0: object(), 1: object()}, "usage": {0: object()}}
+        return SimpleNamespace(topics={name: SimpleNamespace(partitions=each) for name, each in partitions.items()})
 
     def begin_transaction(self) -> None:
         """Begins."""
         self.calls.append("begin")
 
-    def produce(self, topic: str, **_: Any) -> None:
+    def produce(self, topic: str, partition: int = -1, **_: Any) -> None:
         """Writes."""
-        self.calls.append(topic)
+        self.calls.append((topic, partition))
 
     def flush(self, _timeout: float) -> int:
         """All is there."""
@@ -77,6 +84,7 @@ class Recorded:
 
     def send_offsets_to_transaction(self, *_: Any) -> None:
         """Sends."""
+        self.calls.append("offsets")
 
     def commit_transaction(self, _timeout: float) -> None:
         """Nobody hears whether it stands."""
@@ -87,19 +95,15 @@ class Recorded:
         self.calls.append("abort")
 
 
-def test_what_is_in_doubt_is_written_once_more_and_aborted() -> None:
-    records = [Record("results", "key", b"a", []), Record("usage", "key", b"b", [])]
+def test_a_lost_transaction_is_in_doubt() -> None:
     publisher = TransactionalPublisher(cast(Producer, Recorded()))
+    assert not publisher.in_doubt
     with pytest.raises(ProducerLost):
-        publisher.publish(records, _OFFSETS, object())
-    assert list(publisher.in_doubt) == records
+        publisher.publish([Record("results", "key", b"a", [])], _OFFSETS, object())
+    assert publisher.in_doubt
 
+
+def test_what_is_buried_reaches_every_partition_and_the_offsets_and_is_aborted() -> None:
     producer = Recorded()
-    TransactionalPublisher(cast(Producer, producer)).bury(publisher.in_doubt)
-    assert producer.calls == ["begin", "results", "usage", "abort"]
-
-
-def test_where_nothing_is_in_doubt_nothing_is_written() -> None:
-    producer = Recorded()
-    TransactionalPublisher(cast(Producer, producer)).bury(())
-    assert producer.calls == []
+    TransactionalPublisher(cast(Producer, producer)).bury(["results", "usage", "not there"], object())
+    assert producer.calls == ["begin", ("results", 0), ("results", 1), ("usage", 0), "offsets", "abort"]
