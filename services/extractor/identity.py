@@ -1,10 +1,10 @@
-"""Under which name an extractor's transactions run: kept over crashes, since whoever has it can end what they left open.
+"""Under which name an extractor's transactions run: kept over crashes, as only who has it can end what they left open.
 
 A broker ends the transaction of a process that died, once it times out. Where that met the start of the broker itself,
-Apache Kafka 4.3.0 has been seen to note the end and to write no marker of it. The records stay open in their partitions
-then, every `read_committed` reader waits behind them for ever, and only a producer of the same name can end them. A name
-is a file in a folder that outlives the process, locked while it is in use. A process inherits one that nobody has
-locked; one that ends in order, with nothing left open, takes its file along.
+Apache Kafka 4.3.0 has been seen to note the end and to write no marker of it. The records stay open in their
+partitions then, every `read_committed` reader waits behind them for ever, and only a producer of the same name can end
+them. A name is a file in a folder that outlives the process, locked while it is in use. A process inherits one that
+nobody has locked; one that ends in order, with nothing left open, takes its file along.
 """
 
 import fcntl

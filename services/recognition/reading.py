@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recognition.networks import CROP_HEIGHT, Networks
+from services.recognition.networks import CROP_HEIGHT, CROP_WIDTH_STRIDE, Networks
 
 # Crops are sorted by width and cut into batches, so that one long word does not make all the others as expensive.
 _WIDTH_STEP = 8
@@ -23,6 +24,16 @@ _BATCH_CROPS_MIN = 16
 # Boxes hold a margin, and in it strokes of neighbours, rules, parts of other lines. The recogniser reads best with some
 # of it left: this much goes on each side, in heights of the box.
 _TRIMMED_X, _TRIMMED_Y = 0.03, 0.08
+
+# Where the paper shows through for this many columns, wider than between letters, a space is read that the recogniser
+# takes for this much less likely than a letter or none.
+_GAP_COLUMNS_MIN = 6
+_GAP_ODDS = 10.0
+# Columns without ink vary less than this share of what most columns with ink do.
+_BLANK_CONTRAST_SHARE = 0.3
+_INK_PERCENTILE = 90
+_SPACE = " "
+_NO_GAP = 0
 
 # Above this reduction a bilinear look-up would miss pixels.
 _AREA_REDUCTION_MIN = 1.5
@@ -50,7 +61,8 @@ def read_crops(grey: NDArray[np.uint8], boxes: NDArray[np.float32], networks: Ne
         pixels = np.zeros((len(indices), CROP_HEIGHT, width), dtype=np.uint8)
         for row, index in enumerate(indices):
             pixels[row, :, : crops[index].shape[1]] = crops[index]
-        return decode(networks.character_logits(pixels), networks.vocabulary)
+        logits = networks.character_logits(pixels)
+        return decode(with_spaces(logits, pixels, networks.vocabulary), networks.vocabulary)
 
     readings: list[Reading] = [Reading("", 0.0)] * len(crops)
     # The batch of the widest is often small: taken first, no run waits for the other at the end.
@@ -98,6 +110,28 @@ def _is_full(count: int, narrowest: int, width: int) -> bool:
 
 def _padded(width: int) -> int:
     return max(_WIDTH_MIN, -(-width // _WIDTH_STEP) * _WIDTH_STEP)
+
+
+def with_spaces(logits: NDArray[np.float32], pixels: NDArray[np.uint8], vocabulary: str) -> NDArray[np.float32]:
+    """N x T x (characters + blank) with spaces made more likely where the crops (N x 32 x W) have gaps."""
+    space = vocabulary.find(_SPACE)
+    if space < 0:
+        return logits
+    in_gap = gap_columns(pixels)[:, CROP_WIDTH_STRIDE // 2 :: CROP_WIDTH_STRIDE][:, : logits.shape[1]]
+    raised = logits.copy()
+    raised[:, :, space] += np.where(in_gap, np.float32(log(_GAP_ODDS)), np.float32(0))
+    return raised
+
+
+def gap_columns(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which columns of the crops (N x H x W) lie within a wide gap of ink: N x W."""
+    varies = pixels.max(axis=1).astype(np.int16) - pixels.min(axis=1)
+    blank = varies < _BLANK_CONTRAST_SHARE * np.percentile(varies, _INK_PERCENTILE, axis=1)[:, None]
+    # Eroded by a gap's width and dilated again, only runs of at least that length are left.
+    kernel = np.ones((1, _GAP_COLUMNS_MIN), dtype=np.uint8)
+    eroded = cv2.erode(blank.astype(np.uint8), kernel, anchor=(0, 0), borderValue=_NO_GAP)
+    dilated = cv2.dilate(eroded, kernel, anchor=(_GAP_COLUMNS_MIN - 1, 0))
+    return np.asarray(dilated, dtype=np.bool_)
 
 
 def decode(logits: NDArray[np.float32], vocabulary: str) -> list[Reading]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.recognition.engine import create_engine
 from services.recognition.networks import CROP_WIDTH_STRIDE, Item, Made
 from services.recognition.onnx_engine import OnnxNetworks
-from services.recognition.reading import read_crops
+from services.recognition.reading import decode, gap_columns, read_crops, with_spaces
 from services.recognition.weights import find_weights
 from tests.unit.recognition.conftest import draw_lines
 
@@ -84,3 +84,30 @@ def test_the_text_does_not_depend_on_the_number_of_threads() -> None:
 
     assert texts[0] == texts[1] == texts[2]
     assert len(texts[0]) > 150
+
+
+def test_a_gap_is_as_wide_as_a_space_and_no_narrower() -> None:
+    pixels = np.full((1, 32, 60), 250, dtype=np.uint8)
+    for start, end in ((4, 14), (19, 30), (36, 50)):  # gaps of 4, 5, 6 and 10 columns
+        pixels[0, 6:26, start:end] = 20
+
+    assert np.flatnonzero(gap_columns(pixels)[0]).tolist() == [*range(30, 36), *range(50, 60)]
+
+
+def test_a_space_that_a_gap_shows_is_read_though_it_is_not_the_likeliest() -> None:
+    vocabulary = "ab "
+    pixels = np.full((2, 32, 32), 250, dtype=np.uint8)
+    pixels[:, 6:26, 0:10] = pixels[:, 6:26, 20:32] = 20
+    pixels[1, 6:26, 10:20] = 20  # the second crop has no gap
+    probabilities = np.full((2, 8, 4), 0.01, dtype=np.float32)
+    probabilities[:, 1, 0] = probabilities[:, 6, 1] = 0.97
+    probabilities[:, [0, 2, 3, 5, 7], 3] = 0.97
+    probabilities[:, 4, 2:] = 0.2, 0.78
+
+    logits = with_spaces(np.log(probabilities), pixels, vocabulary)
+    assert [reading.text for reading in decode(logits, vocabulary)] == ["a b", "ab"]
+
+
+def test_a_recogniser_without_a_space_is_left_alone() -> None:
+    logits = np.zeros((1, 8, 3), dtype=np.float32)
+    assert with_spaces(logits, np.full((1, 32, 32), 250, dtype=np.uint8), "ab") is logits
