@@ -9,9 +9,10 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 
 from schemas.events import Price
+from schemas.topics import RESULTS
 from services.extractor.child import EngineFactory
 from services.extractor.identity import Identity, claimed_identity
 from services.extractor.lane_consumer import metadata_without_membership
@@ -28,9 +29,10 @@ from services.runtime.admission import BalanceReader, BalanceTable
 from services.runtime.documents import DocumentStore
 from services.runtime.errors import Halt, StoreUnavailable
 from services.runtime.health import HealthServer, Liveness
-from services.runtime.kafka import create_producer
+from services.runtime.kafka import create_producer, topic_name
 from services.runtime.logs import configure_logs
 from services.runtime.object_store import connect
+from services.runtime.open_transactions import find_open_in
 from services.runtime.probe import probe_conditional_writes
 from services.runtime.settings import (
     AdmissionSettings,
@@ -188,8 +190,7 @@ class _Extractor:
         if not self._begin(publisher, stop):
             return
         if self._identity.in_doubt:
-            publisher.bury(written_topics(self._kafka), metadata_without_membership(self._kafka))
-            self._identity.in_doubt = False
+            self._bury(publisher)
         self._worker = Worker(
             kafka=self._kafka,
             settings=self._settings,
@@ -208,6 +209,14 @@ class _Extractor:
             self._worker.run(stop)
         finally:
             self._identity.in_doubt = publisher.in_doubt
+
+    def _bury(self, publisher: TransactionalPublisher) -> None:
+        """Ends what an earlier producer of our name left open. Raises as `TransactionalPublisher.bury`."""
+        unread = TopicPartition(topic_name(self._kafka, RESULTS), 0, 0)
+        places = [(each.topic, each.partition) for each in find_open_in(self._kafka, written_topics(self._kafka))]
+        publisher.bury(places, unread, metadata_without_membership(self._kafka))
+        self._identity.in_doubt = False
+        _log.info("ended what was left open", extra={"partitions": places})
 
     def _begin(self, publisher: TransactionalPublisher, stop: threading.Event) -> bool:
         """Registers the producer, however long the broker takes to answer; False if it is to stop before."""

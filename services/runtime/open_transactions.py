@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from services.runtime.kafka import common_config
+from services.runtime.settings import KafkaSettings
+
+_TIMEOUT_SECONDS = 10.0
+
 Place = tuple[str, int]
 """Topic and partition."""
 
@@ -48,6 +53,14 @@ def find_open(
     # The ends first: what a stable offset lies before then was open, and is not a record that came in between.
     ends = offsets_at(admin, asked, latest, IsolationLevel.READ_UNCOMMITTED, timeout_seconds)
     return open_between(offsets_at(admin, asked, latest, IsolationLevel.READ_COMMITTED, timeout_seconds), ends)
+
+
+def find_open_in(settings: KafkaSettings, topics: Iterable[str]) -> list[OpenTransaction]:
+    """The same for every partition of the topics of these names, as far as they are there."""
+    admin = AdminClient(common_config(settings))
+    known = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    partitions = [TopicPartition(name, number) for name in topics if name in known for number in known[name].partitions]
+    return find_open(admin, partitions, _TIMEOUT_SECONDS)
 
 
 def open_between(stable: Mapping[Place, int], ends: Mapping[Place, int]) -> list[OpenTransaction]:

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from schemas.cloudevents import Headers
 from services.runtime.metrics import TRANSACTIONS
+from services.runtime.open_transactions import Place
 
 _log = logging.getLogger(__name__)
 
@@ -54,25 +55,24 @@ class TransactionalPublisher:
         """Registers with the broker, once, before the first batch."""
         self._producer.init_transactions(self._timeout_seconds)
 
-    def bury(self, topics: Iterable[str], group_metadata: Any) -> None:
-        """Ends what earlier producers of this transactional id left open in these topics, and of a group's offsets.
+    def bury(self, places: Iterable[Place], offset: TopicPartition, group_metadata: Any) -> None:
+        """Ends what earlier producers of this transactional id left open in these partitions, and of a group's offsets.
+
+        `offset`: any, of a partition that is there and that the group does not read.
 
         Beginning ends it too, but a broker that started just then has been seen to note the end and to write no
         marker of it (Apache Kafka 4.3.0). Readers wait behind the records, and the next commit of this producer there
-        commits them as well. So a transaction that reaches every partition is aborted: its markers end both.
+        commits them as well. So a transaction that reaches the same partitions is aborted: its markers end both.
 
         Raises:
             KafkaException, ProducerLost: it did not succeed; to be repeated by this producer's successor.
         """
-        known = self._producer.list_topics(timeout=self._timeout_seconds).topics
-        places = [(topic, partition) for topic in topics if topic in known for partition in known[topic].partitions]
         self._producer.begin_transaction()
         for topic, partition in places:
             self._producer.produce(topic, partition=partition, key=_BURIED, value=None)
         if self._producer.flush(self._timeout_seconds):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records were not acknowledged in time"))
-        # Of a partition that the group does not read: the transaction counts, not the offset.
-        self._send_offsets([TopicPartition(*place, 0) for place in places[:1]], group_metadata)
+        self._send_offsets([offset], group_metadata)
         self._producer.abort_transaction(self._timeout_seconds)
 
     def publish(self, records: Sequence[Record], offsets: Sequence[TopicPartition], group_metadata: Any) -> None:

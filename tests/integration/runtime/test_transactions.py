@@ -109,7 +109,7 @@ def test_what_is_buried_is_never_seen_and_what_comes_after_is(
     settings: KafkaSettings, publisher: TransactionalPublisher, member: Consumer
 ) -> None:
     metadata = member.consumer_group_metadata()
-    publisher.bury([f"{settings.topic_prefix}out"], metadata)
+    publisher.bury([(f"{settings.topic_prefix}out", 0)], TopicPartition(f"{settings.topic_prefix}out", 0, 0), metadata)
     offsets = [TopicPartition(f"{settings.topic_prefix}in", 0, 5)]
     publisher.publish([_record(settings, b"a")], offsets, metadata)
     assert _published(settings) == [b"a"]
@@ -132,7 +132,8 @@ def test_an_heir_ends_what_a_producer_left_open_and_is_no_member_for_it(
     heir = TransactionalPublisher(create_producer(settings, linger_ms=0, transactional_id=name), 30.0)
     heir.begin()
     stranger = create_consumer(consumer_config(settings, group="workers", offset_reset="error"))
-    heir.bury([f"{settings.topic_prefix}out"], stranger.consumer_group_metadata())
+    unread = TopicPartition(f"{settings.topic_prefix}out", 0, 0)
+    heir.bury([(unread.topic, 0)], unread, stranger.consumer_group_metadata())
     stranger.close()
 
     assert _committed(settings, member) < 0

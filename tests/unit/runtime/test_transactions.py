@@ -1,7 +1,6 @@
 """What a transactional producer that misbehaves costs."""
 
 import threading
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -64,12 +63,6 @@ class Recorded:
     def __init__(self) -> None:
         self.calls: list[object] = []
 
-    def list_topics(self, timeout: float) -> SimpleNamespace:
-        """Two topics."""
-        del timeout
-        partitions = {"results": {0: object(), 1: object()}, "usage": {0: object()}}
-        return SimpleNamespace(topics={name: SimpleNamespace(partitions=each) for name, each in partitions.items()})
-
     def begin_transaction(self) -> None:
         """Begins."""
         self.calls.append("begin")
@@ -103,7 +96,13 @@ def test_a_lost_transaction_is_in_doubt() -> None:
     assert publisher.in_doubt
 
 
-def test_what_is_buried_reaches_every_partition_and_the_offsets_and_is_aborted() -> None:
+def test_what_is_buried_reaches_each_place_and_the_offsets_and_is_aborted() -> None:
     producer = Recorded()
-    TransactionalPublisher(cast(Producer, producer)).bury(["results", "usage", "not there"], object())
-    assert producer.calls == ["begin", ("results", 0), ("results", 1), ("usage", 0), "offsets", "abort"]
+    TransactionalPublisher(cast(Producer, producer)).bury([("results", 1), ("usage", 0)], _OFFSETS[0], object())
+    assert producer.calls == ["begin", ("results", 1), ("usage", 0), "offsets", "abort"]
+
+
+def test_offsets_are_buried_where_no_record_was_left_open() -> None:
+    producer = Recorded()
+    TransactionalPublisher(cast(Producer, producer)).bury([], _OFFSETS[0], object())
+    assert producer.calls == ["begin", "offsets", "abort"]
