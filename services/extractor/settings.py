@@ -31,7 +31,8 @@ class ExtractorSettings(BaseSettings):
     """At least every n-th page is one of an upload, however many are waited for."""
     store_threads: int = Field(default=16, ge=1)
     spool_dir: Path | None = None
-    """Where objects lie while they are read; default: the system's folder for temporary files."""
+    """Where objects lie while they are read, and the name of transactions, which is to outlive a crash; default: the
+    system's folder for temporary files."""
     child_memory_mb_max: int = Field(default=1500, ge=100)
     """The recognising child is ended beyond this; keep it well below the container's limit. `tensorflow`: 3000."""
     child_memory_mb_recycle: int = Field(default=900, ge=50)
