@@ -115,6 +115,7 @@ def installation(
         store_proxy = proxies.to(int(store.endpoint_url.rsplit(":", 1)[1]))
         database_proxy = proxies.to(make_url(url).port or 0)
         variables = _environment(store, kafka_proxy, store_proxy, database_proxy, url) | dict(environment)
+        variables["OCR_EXTRACTOR_SPOOL_DIR"] = str(_made(directory / "spool"))
         kafka_settings = KafkaSettings.model_validate(
             {"bootstrap_servers": kafka.bootstrap_servers, "partitions": _PARTITIONS}
         )

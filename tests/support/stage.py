@@ -144,7 +144,8 @@ class Stage:
         """Starts `python -m module`, with a free port for its health in `port_variable`; returns at once."""
         port = _free_port()
         log = self.directory / f"{module}-{len(self.workers)}.log"
-        variables = os.environ | self.environment | {port_variable: str(port)} | environment
+        spool = {"OCR_EXTRACTOR_SPOOL_DIR": str(self.directory)}
+        variables = os.environ | spool | self.environment | {port_variable: str(port)} | environment
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", module], env=variables, stdout=file, stderr=file, start_new_session=True
