@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS
 from services.doctor.broker import TIMEOUT_SECONDS
 from services.doctor.findings import Finding, fail, ok
-from services.runtime.kafka import common_config, consumer_config, create_consumer, dead_letters_name, topic_name
-from services.runtime.open_transactions import OpenTransaction, find_open
+from services.runtime.kafka import consumer_config, create_consumer, dead_letters_name, topic_name
+from services.runtime.open_transactions import OpenTransaction, find_open_in
 from services.runtime.settings import KafkaSettings
 
 _PAUSE_SECONDS = 0.5
@@ -42,11 +41,7 @@ def check_open_transactions(settings: KafkaSettings, now: Callable[[], float] = 
 
 def _hanging(settings: KafkaSettings, now: float) -> Sequence[tuple[OpenTransaction, float]]:
     """What is open for too long, each with its age in seconds."""
-    admin = AdminClient(common_config(settings))
-    names = {name(settings, topic) for topic in TOPICS for name in (topic_name, dead_letters_name)}
-    known = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-    partitions = [TopicPartition(name, number) for name in names & known.keys() for number in known[name].partitions]
-    opened = _find_open(admin, partitions)
+    opened = _find_open(settings)
     begun = _begun_at(settings, opened)
     age_seconds_max = settings.transaction_timeout_ms / 1000 + _MARGIN_SECONDS
     aged = [(each, now - begun[each]) for each in opened if each in begun]
@@ -54,12 +49,13 @@ def _hanging(settings: KafkaSettings, now: float) -> Sequence[tuple[OpenTransact
     return sorted(hanging, key=lambda pair: astuple(pair[0]))
 
 
-def _find_open(admin: AdminClient, partitions: Sequence[TopicPartition]) -> list[OpenTransaction]:
+def _find_open(settings: KafkaSettings) -> list[OpenTransaction]:
     """Asks again for a while: a broker knows a topic that was just made a moment before it leads its partitions."""
+    names = {name(settings, topic) for topic in TOPICS for name in (topic_name, dead_letters_name)}
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            return find_open(admin, partitions, TIMEOUT_SECONDS)
+            return find_open_in(settings, names)
         except KafkaException:
             if time.monotonic() > deadline:
                 raise

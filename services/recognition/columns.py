@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recognition.median import median
 from services.recognition.rows import group_rows
 
 Boxes = NDArray[np.float64]
@@ -63,7 +63,7 @@ def split_columns(boxes: Boxes, is_letters: NDArray[np.bool_]) -> list[Indices]:
     """
     if not len(boxes):
         return []
-    line_height = max(1.0, median(boxes[:, 3] - boxes[:, 1]))
+    line_height: float = max(1.0, median((boxes[:, 3] - boxes[:, 1]).tolist()))
     return list(_split(np.arange(len(boxes)), boxes / line_height, is_letters))
 
 
@@ -166,7 +166,7 @@ def _near_words(row: Indices, boxes: Boxes) -> list[Indices]:
 
 
 def _words_per_line(lines: list[Indices]) -> float:
-    return median(np.array([len(line) for line in lines], dtype=np.float64))
+    return float(median(len(line) for line in lines))
 
 
 def _share_beside(left: list[Indices], right: list[Indices], boxes: Boxes) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -80,12 +81,12 @@ class Regions:
             np.concatenate((self.large, np.ones(holds.sum(), dtype=np.bool_))),
         )
 
-    def coinciding(self) -> NDArray[np.bool_]:
-        """Which large region (row) shares more than half of the smaller area with which other one (column)."""
+    def rivals(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """Each large region that shares more than half of the smaller area with others, and which these are."""
         large, others = np.flatnonzero(self.large), np.flatnonzero(~self.large)
-        found = np.zeros((len(self), len(self)), dtype=np.bool_)
-        found[np.ix_(large, others)] = _coincide(self.boxes[large], self.boxes[others])
-        return found
+        for region, found in zip(large, _coincide(self.boxes[large], self.boxes[others]), strict=True):
+            if found.any():
+                yield int(region), others[found]
 
     def moved(self, x: int, y: int) -> Regions:
         return replace(self, boxes=self.boxes + np.array((x, y, x, y), dtype=np.float32))

@@ -61,16 +61,10 @@ def _trial(detector: Any, factors: list[Probabilities]) -> Probabilities:
     """Draws n-grams, of each of which the factors are given, until one language is all but certain."""
     languages = len(detector.langlist)
     probabilities = np.full(languages, 1.0 / languages)
-    # What `random.choice` does, without its three calls for each draw.
-    random_bits, count = detector.random.getrandbits, len(factors)
-    bits = count.bit_length()
     drawn, draws = 0, 1
     while True:
         for _ in range(draws):
-            chosen = random_bits(bits)
-            while chosen >= count:
-                chosen = random_bits(bits)
-            probabilities *= factors[chosen]
+            probabilities *= detector.random.choice(factors)
         # Python's sum, not numpy's, which adds in another order.
         shares = probabilities.tolist()
         total = sum(shares)

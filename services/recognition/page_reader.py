@@ -139,7 +139,7 @@ def _mean_confidence(readings: list[Reading]) -> float:
 
 
 def _words(view: _View, readings: list[Reading]) -> tuple[FoundWord, ...]:
-    kept = plausible(readings, view.regions.scores) & unrivalled(readings, view.regions.coinciding())
+    kept = plausible(readings, view.regions.scores) & unrivalled(readings, view.regions.rivals())
     return tuple(
         word
         for reading, box, keep in zip(readings, view.regions.boxes.tolist(), kept, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,16 +43,15 @@ def plausible(readings: Sequence[Reading], scores: NDArray[np.float32]) -> NDArr
     return np.asarray(lone & (lone.sum() <= _LONE_WORDS_MAX))
 
 
-def unrivalled(readings: Sequence[Reading], rivals: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def unrivalled(readings: Sequence[Reading], rivals: Iterable[tuple[int, NDArray[np.intp]]]) -> NDArray[np.bool_]:
     """Which readings stand where two looks at a page found words in one place: N booleans.
 
-    rivals: N x N, what was found for a headline (row) against what the page's own letters gave there (column). Those
-    may be pieces of a headline, or words beside a picture that was taken for one: what reads better tells.
+    rivals: what was found for a headline, and what the page's own letters gave there. Those may be pieces of a
+    headline, or words beside a picture that was taken for one: what reads better tells.
     """
     stands = np.ones(len(readings), dtype=np.bool_)
     confidence = np.array([reading.confidence for reading in readings], dtype=np.float64)
-    for headline in np.flatnonzero(rivals.any(axis=1)):
-        pieces = np.flatnonzero(rivals[headline])
+    for headline, pieces in rivals:
         if confidence[headline] >= min(_HEADLINE_CONFIDENCE_MIN, confidence[pieces].mean()):
             stands[pieces] = False
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from services.recognition.columns import split_columns
 from services.recognition.engine import FoundWord, PageWords
 from services.recognition.frame import Frame
-from services.recognition.median import median
 from services.recognition.pages import Block, Line, Word, enclosing_box
 from services.recognition.rows import group_rows
 
@@ -43,7 +43,7 @@ def _is_letters(text: str) -> bool:
 def _blocks(rows: Sequence[NDArray[np.intp]], boxes: NDArray[np.float64]) -> Iterator[list[NDArray[np.intp]]]:
     """Rows that belong together: without much white between them, in letters of about one size."""
     whites = [_white(boxes[above], boxes[below]) for above, below in pairwise(rows)]
-    usual = max(0.0, median(np.array(whites))) if len(whites) > 1 else 0.0
+    usual = max(0.0, median(whites)) if len(whites) > 1 else 0.0
     block: list[NDArray[np.intp]] = []
     for row in rows:
         if block and _starts_block(boxes[block[-1]], boxes[row], usual):
@@ -56,11 +56,11 @@ def _blocks(rows: Sequence[NDArray[np.intp]], boxes: NDArray[np.float64]) -> Ite
 
 def _white(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
     """Pixels of white between two rows."""
-    return median(below[:, 1]) - median(above[:, 3])
+    return float(median(below[:, 1].tolist()) - median(above[:, 3].tolist()))
 
 
 def _starts_block(above: NDArray[np.float64], below: NDArray[np.float64], usual_white: float) -> bool:
-    heights = [median(row[:, 3] - row[:, 1]) for row in (above, below)]
+    heights: list[float] = [median((row[:, 3] - row[:, 1]).tolist()) for row in (above, below)]
     lower, higher = max(1e-6, min(heights)), max(heights)
     gap_min = max(_BLOCK_GAP_MIN * lower, _BLOCK_GAP_TO_USUAL_MIN * usual_white)
     return _white(above, below) > gap_min or higher > _SIZE_JUMP_MIN * lower

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import numpy as np
 from numpy.typing import NDArray
-
-from services.recognition.median import median
 
 # A word belongs to a row when it shares this much of the lower one's height with the row's nearest word.
 _VERTICAL_OVERLAP_MIN = 0.5
@@ -23,7 +23,7 @@ def group_rows(boxes: NDArray[np.float64]) -> list[NDArray[np.intp]]:
     A row is followed from word to word, so that it may climb or sink along the page.
     """
     heights = boxes[:, 3] - boxes[:, 1]
-    small = heights < _SMALL_HEIGHT_MAX * median(heights) if len(boxes) else heights < 0
+    small = heights < _SMALL_HEIGHT_MAX * median(heights.tolist()) if len(boxes) else heights < 0
     by_x = np.argsort(boxes[:, 0], kind="stable")
     rows: list[list[int]] = []
     for index in by_x[~small[by_x]].tolist():
@@ -32,7 +32,7 @@ def group_rows(boxes: NDArray[np.float64]) -> list[NDArray[np.intp]]:
     for index in by_x[small[by_x]].tolist():
         neighbours = boxes[[_nearest(index, row, boxes) for row in rows]]
         _put(index, _best_row(boxes[index], neighbours), rows)
-    rows.sort(key=lambda row: median(boxes[row, 1] + boxes[row, 3]))
+    rows.sort(key=lambda row: median((boxes[row, 1] + boxes[row, 3]).tolist()))
     return [np.array(sorted(row, key=lambda index: float(boxes[index, 0])), dtype=np.intp) for row in rows]
 
 

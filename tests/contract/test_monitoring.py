@@ -18,7 +18,7 @@ from deploy.grafana.generate import TARGET, dashboard
 from services.runtime import metrics
 from tests.support.coverage import Coverage
 from tests.support.documents import ROOT
-from tests.support.downloads import PartUnavailableError, promtool_binary
+from tests.support.downloads import PartUnavailableError, Progress, promtool_binary
 
 _ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 _PROMETHEUS_OWN = {"up"}
@@ -135,9 +135,9 @@ def test_the_committed_dashboard_is_the_generated_one() -> None:
     assert json.loads(Path(TARGET).read_text("utf-8")) == dashboard()
 
 
-def test_promtool_takes_the_rules(coverage: Coverage) -> None:
+def test_promtool_takes_the_rules(coverage: Coverage, progress: Progress) -> None:
     try:
-        promtool = promtool_binary()
+        promtool = promtool_binary(progress)
     except PartUnavailableError as error:
         coverage.lacked("promtool", str(error))
         pytest.skip(f"no promtool: {error}")

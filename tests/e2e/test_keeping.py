@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import ResultCompleted, SweepReported, UsageRecorded
-from schemas.topics import SWEEPS
+from schemas.events import ResultCompleted, UsageRecorded
 from services.webhook_registry.registry import add_webhook, list_webhooks
 from tests.support.documents import ROOT, marked_block
 from tests.support.parts import KafkaPart, ObjectStorePart
 from tests.support.scripted_engine import picture
-from tests.support.stage import Topics, Worker, raise_stage, wait_for
+from tests.support.stage import Worker, raise_stage, wait_for
 from tests.support.system import System
 from tests.unit.api.fakes import NOW
 
@@ -49,18 +48,6 @@ def _charges(system: System) -> Mapping[str, int]:
     return Counter(event.usage_id for event in system.stage.read.events(UsageRecorded))
 
 
-def _sweep_again(system: System, passes: int) -> None:
-    """Returns when the reconciler has gone through all users so many times more."""
-    sweeps = Topics(system.stage.kafka, (SWEEPS,))
-    sweeps.start()
-    try:
-        before = len(sweeps.events(SweepReported))
-        # One was under way, perhaps, and read the bucket before.
-        wait_for(lambda: len(sweeps.events(SweepReported)) > before + passes, "further sweeps", 90)
-    finally:
-        sweeps.close()
-
-
 def test_what_comes_before_the_services_is_safe_to_repeat(system: System) -> None:
     for _ in range(2):
         for line in marked_block(_PAGE, "prepare").splitlines():
@@ -86,12 +73,12 @@ def test_what_expired_is_not_read_published_or_charged_again(system: System) -> 
 
     wait_for(lambda: statuses() == ["deleted"] * 3, "all results to expire", 90)
     # The ledger's sweep begins to look at documents when they are 3 s old, and comes by every second.
-    _sweep_again(system, 6)
+    system.sweep_again(6)
     assert set(_results(system).values()) == set(_charges(system).values()) == {1}
     for name in keys:
         answer = system.process(api, key, name)
         assert (answer.status, answer.body["code"]) == (410, "result_deleted")
-    _sweep_again(system, 2)
+    system.sweep_again(2)
     assert (len(_results(system)), len(_charges(system))) == (3, 3)
     assert set(_results(system).values()) == set(_charges(system).values()) == {1}
     assert system.balance(api, key) == _GRANT - (51 + 52 + 53)
@@ -191,7 +178,7 @@ def _back_up_go_on_and_restore(system: System, folder: Path) -> None:
     *_, api = [start() for start in services[1:]]
     for name in ("before", "between", "after"):
         wait_for(lambda name=name: system.process(api, key, f"ocr/alice/{name}.png").status == 200, name, 60)  # type: ignore[misc]
-    _sweep_again(system, 3)
+    system.sweep_again(3)
     wait_for(lambda: system.balance(api, key) == balance, "the same balance", 60)
     assert _told_balance(system) == balance
     again = {result_id for result_id, times in _results(system).items() if times > published[result_id]}

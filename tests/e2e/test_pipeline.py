@@ -1,6 +1,5 @@
 """From an upload, or a POST, to the text and its charge, through every service."""
 
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,7 +119,7 @@ def test_a_deleted_result_stays_deleted_whatever_comes_again(system: System) -> 
     system.stage.upload("ocr/alice/marker.png", picture(words=2, seed=1))
     wait_for(lambda: len(system.stage.read.events(ResultCompleted)) == 2, "another result, that came after all of it")
     wait_for(lambda: system.balance(apis[1], key) == _GRANT - 54 - 52, "one charge each")
-    time.sleep(5)
+    system.sweep_again(3)
     for api in apis:
         assert system.process(api, key, "ocr/alice/a.png").body["code"] == "result_deleted"
         assert system.call(api, "GET", f"/api/ocr/results/{identity}", key).body["status"] == "deleted"

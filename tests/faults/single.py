@@ -101,19 +101,23 @@ def _settle(where: Installation, downstream: Downstream, keys: dict[str, str], h
     """Waits until every upload of before has its result."""
     asked_at = time.monotonic()
     while True:
-        missing = _missing(where, downstream, keys, history, asked_at)
-        if missing == 0:
-            return
-        if time.monotonic() > asked_at + _SETTLED_SECONDS_MAX:
-            raise TimeoutError(f"{missing} uploads have no result {_SETTLED_SECONDS_MAX:g} s later")
+        late = time.monotonic() > asked_at + _SETTLED_SECONDS_MAX
+        try:
+            missing = _missing(where, downstream, keys, history, asked_at)
+        except Exception:
+            if late:
+                raise
+            # A part that is still coming back; it is asked again.
+        else:
+            if missing == 0:
+                return
+            if late:
+                raise TimeoutError(f"{missing} uploads have no result {_SETTLED_SECONDS_MAX:g} s later")
         time.sleep(0.5)
 
 
 def _missing(where: Installation, downstream: Downstream, keys: dict[str, str], history: History, before: float) -> int:
-    try:
-        uploads = owed(history, observe(where, downstream, keys))
-    except Exception:  # A part that is still coming back; it is asked again.
-        return -1
+    uploads = owed(history, observe(where, downstream, keys))
     return sum(1 for identity, each in uploads.items() if each.began_at < before and identity not in downstream.arrived)
 
 

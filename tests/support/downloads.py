@@ -68,9 +68,20 @@ def helm_binary(progress: Progress) -> Path:
     return _compiled("helm", HELM_VERSION, f"helm.sh/helm/v3/cmd/helm@{HELM_VERSION}", progress)
 
 
-def promtool_binary() -> Path:
-    """The checker of Prometheus' rules, where it is installed: compiling it takes longer than the tests."""
-    return Path(tool("promtool", "Prometheus' promtool"))
+def promtool_binary(progress: Progress) -> Path:
+    """The checker of Prometheus' rules: the machine's, else out of Debian's package, which is not installed."""
+    installed = shutil.which("promtool")
+    if installed is not None:
+        return Path(installed)
+
+    def fetch(target: Path) -> None:
+        apt = tool("apt-get", "Debian's packages, which hold Prometheus' promtool,")
+        with tempfile.TemporaryDirectory() as archives:
+            run_step([apt, "download", "prometheus"], "promtool: downloading", progress, directory=Path(archives))
+            package = next(Path(archives).glob("prometheus_*.deb"))
+            run_step(["dpkg-deb", "--extract", str(package), str(target)], "promtool: unpacking", progress)
+
+    return cached("promtool", fetch, progress) / "usr" / "bin" / "promtool"
 
 
 def _compiled(name: str, version: str, module: str, progress: Progress) -> Path:
@@ -201,7 +212,7 @@ def main() -> int:
         progress("A Docker engine answers: broker, object store and database will be containers.")
     else:
         fetches += [kafka_jars, versitygw_binary, lambda _: java()]
-    fetches += [helm_binary]
+    fetches += [helm_binary, promtool_binary]
     missing = 0
     for fetch in fetches:
         try:

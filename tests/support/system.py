@@ -10,12 +10,14 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from schemas.events import SweepReported
+from schemas.topics import SWEEPS
 from services.api.keys import ApiKeys, Scope
 from services.ledger.grants import grant
 from services.runtime.database import create_database
 from services.runtime.migrations import migrate
 from services.runtime.settings import DatabaseSettings
-from tests.support.stage import Stage, Worker
+from tests.support.stage import Stage, Topics, Worker, wait_for
 
 SCRIPTED_EXTRACTOR = "tests.support.scripted_engine"
 REAL_EXTRACTOR = "services.extractor"
@@ -102,6 +104,17 @@ class System:
     def balance(self, api: Worker, key: str) -> int:
         """The balance as the API tells it."""
         return int(self.call(api, "GET", "/api/tokens/balance", key).body["balance"])
+
+    def sweep_again(self, passes: int) -> None:
+        """Returns when the reconciler has gone through all users so many times more."""
+        sweeps = Topics(self.stage.kafka, (SWEEPS,))
+        sweeps.start()
+        try:
+            before = len(sweeps.events(SweepReported))
+            # One was under way, perhaps, and read the bucket before.
+            wait_for(lambda: len(sweeps.events(SweepReported)) > before + passes, "further sweeps", 90)
+        finally:
+            sweeps.close()
 
     def strike(self) -> None:
         """Ends everything."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from services.runtime.provisioning import ensure_bucket, provision_topics
 from services.runtime.settings import DatabaseSettings, KafkaSettings, ObjectStoreSettings
 from tests.integration.api.fake_extractor import FakeExtractor
 from tests.support.parts import KafkaPart, ObjectStorePart
+from tests.support.stage import wait_for
 
 _PARTITIONS = 3
 _READY_SECONDS_MAX = 30.0
@@ -61,6 +62,14 @@ class Replica:
         """Asks for a result."""
         return self.client.get(f"/api/ocr/results/{result_id}", headers=user.headers)
 
+    def tells_balance(self, api_key: str, balance: int) -> bool:
+        """Whether this is the balance that the key's user is told."""
+        return bool(self.client.get("/api/tokens/balance", headers={"X-API-Key": api_key}).json()["balance"] == balance)
+
+    def wait_for_waiters(self, count: int) -> None:
+        """Returns once so many POSTs wait for their result."""
+        wait_for(lambda: self._waiters() >= count, f"{count} POSTs wait")
+
     def wait_until_ready(self) -> None:
         """Returns once it is ready."""
         self.process.wait_until_ready(self._is_ready, _READY_SECONDS_MAX)
@@ -69,6 +78,10 @@ class Replica:
         """Stops it."""
         self.client.close()
         self.process.stop()
+
+    def _waiters(self) -> float:
+        lines = self.client.get("/metrics").text.splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith("ocr_api_waiters "))
 
     def _is_ready(self) -> bool:
         try:
@@ -159,10 +172,14 @@ class Stack:
         return User(user_id, text, made.id)
 
     def publish_balance(self, user_id: str, balance: int) -> None:
-        """What the ledger would say, and time for the replicas to hear it."""
+        """What the ledger would say; returns once every replica has heard it."""
         event = BalanceChanged(user_id=user_id, balance=balance, version=next(self._versions), as_of=datetime.now(UTC))
         self._ledger.send(BALANCES, user_id, event, subject=user_id).result(10)
-        time.sleep(0.5)
+        # A key of its own: that of the test may not be allowed to ask, and may ask only so often.
+        _, key = ApiKeys(self.engine).create(user_id, tuple(Scope), now=datetime.now(UTC))
+        for replica in self.replicas:
+            if replica.process.is_running():
+                wait_for(partial(replica.tells_balance, key, balance), f"{replica.url} hears of the balance")
 
     def beat(self, posted_until: datetime | None = None) -> None:
         """Heartbeats of every partition of usage."""

@@ -49,7 +49,7 @@ def test_replies_are_heard_on_partitions_that_were_added_later(stack: Stack) -> 
     key = stack.upload(user, completing("never", delay_seconds=30))
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(api.post, user, key)
-        time.sleep(1)
+        api.wait_for_waiters(1)
         _publish(stack, user, key, new)
         started = time.monotonic()
         assert waiting.result(10).json()["text"] == "from the new partition"
@@ -87,8 +87,7 @@ def test_a_database_that_is_away_is_told_and_comes_back(stack: Stack, postgres: 
     key = stack.upload(user, completing("x"))
     postgres.stop()
     try:
-        time.sleep(1.1)
-        assert replica.client.get("/readyz").status_code == 503
+        wait_for(lambda: replica.client.get("/readyz").status_code == 503, "it says that it is not ready")
         answer = replica.post(user, key)
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     finally:
@@ -109,7 +108,7 @@ def test_sigterm_lets_waits_end_well_and_takes_no_more(stack: Stack) -> None:
     with ThreadPoolExecutor(3) as pool:
         answers = [pool.submit(replica.post, user, key) for key in (soon, never)]
         patient = pool.submit(replica.post, user, never, Prefer="wait=100")
-        time.sleep(1)
+        replica.wait_for_waiters(3)
         started = time.monotonic()
         assert replica.process.pid is not None
         os.kill(replica.process.pid, signal.SIGTERM)
@@ -137,7 +136,7 @@ def test_one_post_too_many_is_turned_away_at_once(stack: Stack) -> None:
             pool.submit(replica.post, user, stack.upload(user, completing("slow", 3)))
             for user in (first, first, second)
         ]
-        time.sleep(1)
+        replica.wait_for_waiters(3)
         for user in (first, stack.user()):
             started = time.monotonic()
             answer = replica.post(user, stack.upload(user, completing("x")))

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from schemas.events import ErrorCode
 from services.api.listing import ListQuery, list_results, place_of_cursor
 from services.api.results import PendingResult, ResultStatus, list_pending, list_replies
-from services.runtime.database import create_database, transaction
-from services.runtime.migrations import migrate_engine
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database import transaction
 from tests.unit.api.fakes import KEY, NOW, RESULT_ID, USER, completed, failed
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
-    migrate_engine(made)
-    yield made
-    made.dispose()
 
 
 def pending(engine: Engine, name: str, minutes: float, user_id: str = USER, key: str = KEY) -> None:

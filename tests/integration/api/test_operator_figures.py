@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from pydantic import SecretStr
 from sqlalchemy import Engine, insert
 
 from schemas.topics import REQUESTS, RESULTS, TOPICS, UPLOADS
@@ -18,25 +16,16 @@ from services.api.results import ResultStatus
 from services.api.tables import RESULTS as RESULT_ROWS
 from services.api.topic_lag import BrokerWatch, TopicLag
 from services.runtime import groups
-from services.runtime.database import create_database, transaction
+from services.runtime.database import transaction
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import common_config, consumer_config, create_producer, dead_letters_name, topic_name
-from services.runtime.migrations import migrate_engine
 from services.runtime.provisioning import provision_topics
-from services.runtime.settings import DatabaseSettings, KafkaSettings
+from services.runtime.settings import KafkaSettings
 from tests.support.parts import KafkaPart
 from tests.support.stage import wait_for
 from tests.unit.api.fakes import KEY, NOW, USER
 
 _MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
-    migrate_engine(made)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -22,22 +21,13 @@ from services.api.results import (
     list_pending,
     list_replies,
 )
-from services.runtime.database import create_database, transaction
+from services.runtime.database import transaction
 from services.runtime.documents import DocumentStore
-from services.runtime.migrations import migrate_engine
 from services.runtime.object_store import ObjectStore, create_client
 from services.runtime.provisioning import ensure_bucket
-from services.runtime.settings import DatabaseSettings, ObjectStoreSettings
+from services.runtime.settings import ObjectStoreSettings
 from tests.support.parts import ObjectStorePart
 from tests.unit.api.fakes import KEY, NOW, USER, document, refused
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
-    migrate_engine(made)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

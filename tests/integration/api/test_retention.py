@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
 
-import pytest
-from pydantic import SecretStr
 from sqlalchemy import Engine, insert
 
 from schemas.document import Document
 from services.api.results import ResultStatus, find_result
 from services.api.retention import Retention, bury_expired, expired_results
 from services.api.tables import RESULTS
-from services.runtime.database import create_database, transaction
+from services.runtime.database import transaction
 from services.runtime.documents import DocumentStore
 from services.runtime.errors import StoreUnavailable
-from services.runtime.migrations import migrate_engine
-from services.runtime.settings import DatabaseSettings
 from tests.support.stage import wait_for
 from tests.unit.api.fakes import NOW, USER, document
 
 _DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
-    migrate_engine(made)
-    yield made
-    made.dispose()
 
 
 class Documents:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,14 +32,6 @@ from services.runtime.errors import DatabaseUnavailable
 from services.runtime.migrations import migrate_engine
 from services.runtime.settings import DatabaseSettings
 from tests.unit.api.fakes import KEY, NOW, RESULT_ID, USER, completed, document, failed, refused
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
-    migrate_engine(made)
-    yield made
-    made.dispose()
 
 
 def pending(engine: Engine, moment: datetime = NOW) -> None:

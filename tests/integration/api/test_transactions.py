@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
-from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from services.api.transactions import list_transactions, sequence_of_cursor
@@ -14,19 +11,8 @@ from services.ledger.book import Batch, post_batch
 from services.ledger.grants import grant
 from services.ledger.offsets import Span
 from services.ledger.posting import debit
-from services.runtime.database import create_database
-from services.runtime.migrations import migrate_engine
-from services.runtime.settings import DatabaseSettings
 from tests.integration.api.stack import Replica, Stack
 from tests.support.usage import NOON, usage
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
-    migrate_engine(made)
-    yield made
-    made.dispose()
 
 
 def spend(engine: Engine, name: str, offset: int, user_id: str = "alice") -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import Engine, inspect, select
 
 from schemas.events import ErrorCode
-from services.runtime.database import create_database, reading
-from services.runtime.migrations import migrate_engine
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database import reading
 from services.webhook_registry.log import Attempt, logged_deliveries
 from services.webhook_registry.payloads import Notice, notice_of
 from services.webhook_registry.registry import (
@@ -33,14 +29,6 @@ from tests.unit.api.fakes import NOW, USER, completed, failed
 _SECOND = timedelta(seconds=1)
 _LEASE = timedelta(seconds=30)
 _TYPES = ["result.completed", "result.failed"]
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = create_database(DatabaseSettings(url=SecretStr(database_url)))
-    migrate_engine(made)
-    yield made
-    made.dispose()
 
 
 def webhook(engine: Engine, user: str = USER) -> Webhook:

@@ -107,7 +107,6 @@ def test_what_two_looks_found_in_one_place_is_told_by_what_reads_better(
     doubtful = headline.confidence == 0.6
     pieces = [Reading("Sum", 0.5), Reading("l", 0.4)] if doubtful else [Reading("was", 0.99), Reading("him", 0.96)]
     elsewhere = Reading("kitchen", 0.99)
-    rivals = np.zeros((4, 4), dtype=np.bool_)
-    rivals[0, 1:3] = True
+    rivals = [(0, np.array([1, 2]))]
 
     assert unrivalled([headline, *pieces, elsewhere], rivals).tolist() == [*stands, True]
