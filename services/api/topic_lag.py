@@ -8,6 +8,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaE
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from schemas.topics import OBJECT_STORE_EVENTS, REQUESTS, RESULTS, TOPICS, UPLOADS, Topic
+from services.api.dead_letter_counts import DeadLetterCounts
 from services.runtime import groups
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import common_config, dead_letters_name, group_name, topic_name
@@ -58,6 +59,7 @@ class BrokerWatch:
         self._clock = clock
         self._admin: AdminClient | None = None
         self._standing = Standing()
+        self._dead_letters = DeadLetterCounts(settings, _TIMEOUT_SECONDS)
 
     def figures(self, listed: Mapping[int, int]) -> BrokerFigures:
         """The figures now; `listed` is the next offset of each partition of `ocr.results` that the list keeps in SQL.
@@ -95,7 +97,7 @@ class BrokerWatch:
         opened = [] if self._settings.embedded else open_between(ends, highs)
         return BrokerFigures(
             tuple(each for each in lag if each is not None),
-            self._dead_letters(begins, ends),
+            self._dead_letters.count(begins, ends),
             self._standing.seconds(opened, self._clock()),
         )
 
@@ -119,15 +121,6 @@ class BrokerWatch:
         found = asked[identity].result().topic_partitions
         # A negative offset: nothing is committed.
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
-
-    def _dead_letters(self, begins: Offsets, ends: Offsets) -> Mapping[str, int]:
-        counts: dict[str, int] = {}
-        for topic in TOPICS:
-            name = dead_letters_name(self._settings, topic)
-            count = sum(end - begins[place] for place, end in ends.items() if place[0] == name)
-            if count:
-                counts[topic.name] = count
-        return counts
 
 
 def _lag(name: str, group: str, reached: Offsets, begins: Offsets, ends: Offsets) -> TopicLag | None:

@@ -177,6 +177,24 @@ def test_dead_letters_are_counted_by_the_topic_they_come_from(settings: KafkaSet
     assert watch.figures({}).dead_letters == {"ocr.uploads": 2}
 
 
+@pytest.mark.needs_real("kafka")
+def test_the_ends_of_transactions_are_no_dead_letters_and_what_the_broker_deleted_is_none(
+    settings: KafkaSettings,
+) -> None:
+    watch, topic = BrokerWatch(settings), dead_letters_name(settings, UPLOADS)
+    producer = Producer(common_config(settings) | {"transactional.id": f"{settings.topic_prefix}letters"})
+    producer.init_transactions(30)
+    for end in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        produce(producer, topic, 0, 1)
+        end(30)
+    assert watch.figures({}).dead_letters == {"ocr.uploads": 2}
+    assert BrokerWatch(settings).figures({}).dead_letters == {"ocr.uploads": 2}
+    admin = AdminClient(common_config(settings))
+    admin.delete_records([TopicPartition(topic, 0, 1)])[TopicPartition(topic, 0)].result(30)
+    assert watch.figures({}).dead_letters == {"ocr.uploads": 1}
+
+
 def test_a_broker_that_is_away_is_a_transient_error() -> None:
     watch = BrokerWatch(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
     with pytest.raises(BrokerUnavailable):
