@@ -205,6 +205,7 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
             InFlight(settings.uploads_max, settings.uploads_per_user_max),
             bytes_max=LimitSettings().bytes_max,
             idle_seconds_max=settings.upload_idle_seconds_max,
+            bytes_per_second_min=settings.upload_bytes_per_second_min,
             spool_dir=settings.spool_dir,
         ),
         pdfs=PdfMaker(

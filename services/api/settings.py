@@ -40,6 +40,8 @@ class ApiSettings(BaseSettings):
     """The same for one user."""
     upload_idle_seconds_max: float = Field(default=30.0, gt=0)
     """How long such a file may stop arriving before it is given up."""
+    upload_bytes_per_second_min: int = Field(default=20_000, ge=1)
+    """One that arrives slower is given up: it is waited for as long as it may stop, and its bytes take at this rate."""
     pdfs_max: int = Field(default=2, ge=1)
     """Searchable PDFs that are made at a time; one more is 503 `overloaded`."""
     pdf_seconds_max: float = Field(default=60.0, gt=0)

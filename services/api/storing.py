@@ -7,6 +7,7 @@ breaks off, and a process that dies with one, leave nothing behind.
 import asyncio
 import secrets
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class FileStorer:
         *,
         bytes_max: int,
         idle_seconds_max: float,
+        bytes_per_second_min: float,
         spool_dir: Path | None = None,
         random_part: Callable[[], str] = lambda: secrets.token_hex(_RANDOM_BYTES),
     ) -> None:
@@ -60,6 +62,7 @@ class FileStorer:
         self._in_flight = in_flight
         self._bytes_max = bytes_max
         self._idle_seconds_max = idle_seconds_max
+        self._bytes_per_second_min = bytes_per_second_min
         self._spool_dir = None if spool_dir is None else str(spool_dir)
         self._random_part = random_part
 
@@ -109,15 +112,20 @@ class FileStorer:
             raise ApiError("invalid_request", f"The body has no part named '{FIELD}'")
 
     async def _pieces(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        # Bounded in all, else a byte now and then would keep a place for ever. Writing to the spool is not counted.
+        patience_seconds = self._idle_seconds_max
         while True:
+            asked_at = time.monotonic()
             try:
-                yield await asyncio.wait_for(anext(body), self._idle_seconds_max)
+                piece = await asyncio.wait_for(anext(body), min(patience_seconds, self._idle_seconds_max))
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
                 raise _broken_off() from error
             except ClientDisconnect as error:
                 raise _broken_off() from error
+            patience_seconds += len(piece) / self._bytes_per_second_min - (time.monotonic() - asked_at)
+            yield piece
 
     def _too_large(self) -> ApiError:
         message = f"The file has more than {self._bytes_max} bytes; no more than that are read"

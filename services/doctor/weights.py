@@ -13,7 +13,7 @@ def check_weights(directory: Path | None) -> Finding:
         return warn(
             "weights",
             "nothing here reads documents, so the models were not looked at",
-            "run doctor where the extractor is installed, too: pip install 'ocr-services[extractor]'",
+            "run doctor where the extractor is installed, too; in a clone: pip install '.[extractor]'",
         )
     mend = "correct OCR_EXTRACTOR_WEIGHTS_DIR, or leave it empty for the models that ship with the package"
     try:

@@ -127,19 +127,27 @@ class Reconciler:
             except TransientError as error:
                 # One user's trouble must not keep all others waiting; three in a row are the store's.
                 failed_in_a_row += 1
-                _log.error("a user was not swept", extra={"user_id": user_id, "reason": str(error)})
+                _not_swept(user_id, error)
                 if failed_in_a_row >= _FAILED_USERS_MAX:
                     raise
         self._report(started_at, total)
 
     def _serve_top_ups(self, go_on: GoOn) -> None:
-        while (user_id := self._top_ups.next_due()) is not None:
+        failed_in_a_row = 0
+        for user_id in self._top_ups.due():
             started_at = self._now()
             try:
                 tally = self._sweep_user(user_id, go_on, topped_up=True)
-            except TransientError:
+            except TransientError as error:
+                # As in a sweep of all, which waits behind these.
                 self._top_ups.put_back(user_id)
-                raise
+                failed_in_a_row += 1
+                _not_swept(user_id, error)
+                if failed_in_a_row >= _FAILED_USERS_MAX:
+                    raise
+                continue
+            failed_in_a_row = 0
+            self._top_ups.visited(user_id)
             self._report(started_at, tally)
 
     def _patiently(self, user_id: str, go_on: GoOn) -> Tally:
@@ -170,3 +178,7 @@ class Reconciler:
         while (left := deadline - self._clock()) > 0:
             go_on()
             time.sleep(min(left, _IDLE_SECONDS))
+
+
+def _not_swept(user_id: str, error: TransientError) -> None:
+    _log.error("a user was not swept", extra={"user_id": user_id, "reason": str(error)})

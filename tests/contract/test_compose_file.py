@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from services.extractor.settings import ExtractorSettings
 from tests.support.compose import (
     COMPOSE_FILE,
     ROOT,
@@ -115,10 +116,15 @@ def test_command_is_the_one_the_image_has(name: str) -> None:
     assert f"CMD [{words}]" in DOCKERFILE
 
 
-def test_other_extractor_target_exists() -> None:
-    assert load_compose(SECRETS | {"EXTRACTOR_TARGET": "extractor-tensorflow"})["services"]["extractor"]["build"][
-        "target"
-    ] in re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
+def test_the_other_extractor_that_operations_names_exists_and_gets_its_memory() -> None:
+    operations = (ROOT / "docs/operations.md").read_text("utf-8")
+    chosen = dict(re.findall(r"`(EXTRACTOR_(?:TARGET|MEMORY))=([\w-]+)`", operations))
+    extractor = load_compose(SECRETS | chosen)["services"]["extractor"]
+    assert extractor["build"]["target"] == "extractor-tensorflow"
+    assert "extractor-tensorflow" in re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
+    child_mb_max = ExtractorSettings(engine="tensorflow").child_memory_mb_max
+    assert int(extractor["deploy"]["resources"]["limits"]["memory"].removesuffix("g")) * 1000 > child_mb_max
+    assert int(SERVICES["extractor"]["deploy"]["resources"]["limits"]["memory"].removesuffix("g")) == 3
 
 
 def test_images_of_others_are_those_the_tests_ran_against() -> None:

@@ -114,6 +114,10 @@ def test_nobody_there_is_an_outcome() -> None:
     assert made.error
 
 
+def test_a_malformed_host_name_is_an_outcome() -> None:
+    assert "is unknown" in (attempt("https://a..example.com/hook").error or "")
+
+
 def test_a_name_server_that_hangs_is_left_in_time() -> None:
     def hanging(_host: str, _port: int) -> list[str]:
         time.sleep(2)

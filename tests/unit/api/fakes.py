@@ -345,6 +345,7 @@ def app(
             InFlight(2, 1),
             bytes_max=5_000,
             idle_seconds_max=0.2,
+            bytes_per_second_min=20_000,
             random_part=lambda: "r",
         ),
         pdfs=PdfMaker(

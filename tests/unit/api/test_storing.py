@@ -126,14 +126,15 @@ def test_fields_beside_the_file_are_bounded() -> None:
 class Store:
     """A storer of its own, and what it stored."""
 
-    def __init__(self, bytes_max: int = 4 << 20, per_user: int = 1) -> None:
+    def __init__(self, bytes_max: int = 4 << 20, per_user: int = 1, idle_seconds_max: float = 0.2) -> None:
         self.stored: list[int] = []
         self.storer = FileStorer(
             self.put,
             ThreadPoolExecutor(1),
             InFlight(2, per_user),
             bytes_max=bytes_max,
-            idle_seconds_max=0.2,
+            idle_seconds_max=idle_seconds_max,
+            bytes_per_second_min=1000,
         )
 
     def put(self, key: str, file: IO[bytes], media_type: str) -> None:  # noqa: ARG002
@@ -171,6 +172,24 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_frees_its_place(
     asyncio.run(run())
     assert store.stored == [len(large)]
     assert not any(tmp_path.iterdir())  # type: ignore[attr-defined]
+
+
+def test_an_upload_that_drips_is_given_up() -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        yield form(JPEG)[:150]
+        while True:
+            await asyncio.sleep(0.05)
+            yield b"x"
+
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(asyncio.wait_for(Store().store(drip()), 5.0))
+    assert caught.value.code == "invalid_request"
+
+
+def test_a_slow_upload_may_take_longer_than_it_may_stop() -> None:
+    content = JPEG + b"x" * 6000
+    slow = [piece for part in range(0, len(form(content)), 300) for piece in (form(content)[part : part + 300], 0.03)]
+    assert asyncio.run(Store(idle_seconds_max=0.5).store(pieces(*slow))).size == len(content)
 
 
 def test_what_says_that_it_is_too_large_is_refused_before_it_arrives() -> None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from schemas.events import ErrorCode, Failure
 from services.api.keys import Scope
+from services.webhook_registry.addresses import AddressPolicy
 from services.webhook_registry.log import logged_deliveries
 from services.webhook_registry.payloads import notice_of
 from services.webhook_registry.registry import PER_USER_MAX, add_webhook
@@ -98,8 +99,6 @@ def test_what_cannot_be_registered_says_why(hooked: Hooked, body: dict[str, Any]
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "::ffff:192.168.0.1"])
 def test_a_name_at_a_private_address_is_refused(hooked: Hooked, address: str) -> None:
-    from services.webhook_registry.addresses import AddressPolicy
-
     def check(url: str) -> None:
         AddressPolicy().check_url(url, lambda *_: ["93.184.215.14", address])
 
@@ -107,6 +106,12 @@ def test_a_name_at_a_private_address_is_refused(hooked: Hooked, address: str) ->
     answer = call(application, "POST", _WEBHOOKS, json={"url": _URL})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook")
     assert "not a public address" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("host", ["a..example.com", "a" * 64 + ".example.com"])
+def test_a_malformed_host_name_is_refused(hooked: Hooked, host: str) -> None:
+    application = app(hooked.world, webhooks=webhooks_in_memory(hooked.world, AddressPolicy().check_url))
+    assert ask(application, "POST", _WEBHOOKS, url=f"https://{host}/hook") == (400, "invalid_webhook")
 
 
 def test_a_name_server_that_hangs_is_given_up(hooked: Hooked) -> None:

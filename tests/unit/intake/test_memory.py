@@ -21,10 +21,7 @@ class Accounts:
 
     def due(self) -> list[str]:
         self.clock.sleep(1.5)
-        found = []
-        while (user_id := self.top_ups.next_due()) is not None:
-            found.append(user_id)
-        return found
+        return list(self.top_ups.due())
 
 
 def test_memory_is_bounded_and_forgets_the_oldest_first() -> None:
@@ -42,7 +39,7 @@ def test_a_balance_that_rises_above_zero_is_due_once_after_its_delay() -> None:
     accounts.table.complete = True
     accounts.arrive("alice", 0, 1)
     accounts.arrive("alice", 50, 2)
-    assert accounts.top_ups.next_due() is None
+    assert list(accounts.top_ups.due()) == []
     assert accounts.due() == ["alice"]
     accounts.arrive("alice", 40, 3)
     accounts.arrive("alice", 90, 4)
@@ -72,3 +69,33 @@ def test_an_old_version_that_the_table_drops_is_not_due() -> None:
     accounts.arrive("alice", 0, 5)
     accounts.arrive("alice", 50, 4)
     assert accounts.due() == []
+
+
+def test_a_user_who_is_put_back_waits_longer_each_time_and_nobody_waits_behind() -> None:
+    accounts = Accounts()
+    accounts.table.complete = True
+    accounts.arrive("alice", 50, 1)
+    assert accounts.due() == ["alice"]
+    for _ in range(10):
+        accounts.top_ups.put_back("alice")
+    accounts.arrive("bob", 50, 1)
+    assert accounts.due() == ["bob"]
+    accounts.clock.sleep(60.0)
+    assert accounts.due() == ["alice"]
+    accounts.top_ups.visited("alice")
+    accounts.top_ups.put_back("alice")
+    assert accounts.due() == ["alice"]
+
+
+def test_who_is_put_back_while_others_are_visited_is_not_visited_before_them_again() -> None:
+    accounts = Accounts()
+    accounts.table.complete = True
+    accounts.arrive("alice", 50, 1)
+    accounts.arrive("bob", 50, 1)
+    accounts.clock.sleep(1.5)
+    visited = []
+    for user_id in accounts.top_ups.due():
+        visited.append(user_id)
+        accounts.clock.sleep(90.0)
+        accounts.top_ups.put_back(user_id)
+    assert visited == ["alice", "bob"]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from services.intake.reconciler import Reconciler
 from services.intake.sweep import Buckets, UserSweep
 from services.intake.top_ups import TopUps
 from services.runtime.admission import BalanceTable
+from services.runtime.errors import StoreUnavailable
 from tests.unit.intake.fakes import FakeClock, FakeProducer, FakeStore, balance, table_of
 
 
@@ -58,8 +59,11 @@ class World:
         self.top_ups.on_balance(event)
 
     def wait_for_reports(self, count: int) -> None:
+        self.wait_for(lambda: len(self.producer.reports()) >= count)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 10.0
-        while len(self.producer.reports()) < count:
+        while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
@@ -151,6 +155,49 @@ def test_one_user_who_cannot_be_listed_does_not_keep_the_others_waiting(
     world.leads.set()
     world.wait_for_reports(1)
     assert world.producer.requested_keys() == ["ocr/bob/a.png"]
+
+
+def test_one_topped_up_user_who_cannot_be_listed_does_not_keep_the_others_waiting(worlds: list[World]) -> None:
+    world = make(worlds, table_of(alice=0, bob=0), interval_seconds=0.01)
+    world.store.put("uploads", "ocr/bob/b.png")
+    world.leads.set()
+    world.wait_for_reports(1)
+    world.store.away = {"ocr/alice/"}
+    world.top_up("alice", 50, version=2)
+    world.wait_for(lambda: world.store.listed.count(("uploads", "ocr/alice/")) >= 2)
+
+    world.top_up("bob", 50, version=2)
+    world.wait_for_reports(len(world.producer.reports()) + 3)
+    assert world.producer.requested_keys() == ["ocr/bob/b.png"]
+    assert world.reconciler.problem() is None
+
+    world.store.put("uploads", "ocr/alice/a.png")
+    world.store.away = set()
+    world.wait_for(lambda: "ocr/alice/a.png" in world.producer.requested_keys())
+
+
+def test_topped_up_users_who_cannot_be_listed_and_others_in_turn_are_no_trouble_of_the_store(
+    worlds: list[World],
+) -> None:
+    users = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"]
+    world = make(worlds, table_of(**dict.fromkeys(users, 0)))
+    world.store.away = {f"ocr/{user_id}/" for user_id in ("alice", "carol", "erin", "grace")}
+    for user_id in users:
+        world.store.put("uploads", f"ocr/{user_id}/a.png")
+        world.top_up(user_id, 50, version=2)
+    world.reconciler._serve_top_ups(lambda: None)
+    assert world.producer.requested_keys() == [f"ocr/{user_id}/a.png" for user_id in ("bob", "dave", "frank")]
+
+
+def test_several_topped_up_users_in_a_row_who_cannot_be_listed_are_the_stores_trouble(worlds: list[World]) -> None:
+    users = ["alice", "bob", "carol", "dave"]
+    world = make(worlds, table_of(**dict.fromkeys(users, 0)))
+    world.store.away = {"*"}
+    for user_id in users:
+        world.top_up(user_id, 50, version=2)
+    with pytest.raises(StoreUnavailable):
+        world.reconciler._serve_top_ups(lambda: None)
+    assert world.store.listed == [("uploads", f"ocr/{user_id}/") for user_id in users[:3]]
 
 
 def test_while_the_store_is_away_it_says_so_and_goes_on_afterwards(worlds: list[World]) -> None:

@@ -22,7 +22,11 @@ def test_public_addresses_over_https_are_fine(url: str) -> None:
         "127.0.0.1", "127.8.9.10", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
         "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
         "::1", "::", "fe80::1", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1",
-        "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::",
+        "0.1.2.3", "100.127.255.255", "192.0.0.9", "192.88.99.1", "198.51.100.1", "203.0.113.1", "232.1.2.3",
+        "fec0::1", "feff::1", "fe00::1", "febf::1", "ff0e::1", "100::1", "3fff::1", "4000::1", "5f00::1", "2001:2::1",
+        "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "::ffff:0:10.0.0.1", "::127.0.0.1",
+        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1",
+        "2002:7f00:1::", "2002:a00:1::", "2002:c0a8:101::1", "2001:0:a00:1::", "2001::f5ff:fffe",
     ],
 )  # fmt: skip
 def test_no_private_address_in_whatever_writing_is(address: str) -> None:
@@ -65,6 +69,12 @@ def test_an_allowed_network_allows_no_other() -> None:
     check("https://inside/", "10.1.2.3", allowed="192.168.0.0/16, 10.0.0.0/8")
     with pytest.raises(ForbiddenAddress):
         check("https://inside/", "127.0.0.1", allowed="10.0.0.0/8")
+
+
+@pytest.mark.parametrize("host", ["a..example.com", ".example.com", "a" * 64 + ".example.com", "a.." * 100])
+def test_a_malformed_host_name_is_an_unknown_host(host: str) -> None:
+    with pytest.raises(ForbiddenAddress, match="unknown"):
+        AddressPolicy().check_url(f"https://{host}/hook")
 
 
 def test_an_unknown_host_is_refused() -> None:
