@@ -98,13 +98,13 @@ images: ## Build the image of every service, where a container engine runs
 bench: install-dev ## Measure speed and memory, and print the figures with the machine
 	$(BIN)/python -m benchmarks
 
-RECEIPTS ?= ../shared/data/sroie
 LONG_RUN_PAGES ?= 1000
 
 .PHONY: bench-recognition
 bench-recognition: install-all ## Measure our engines beside docTR, OnnxTR, RapidOCR and Tesseract
-	$(BIN)/python -m benchmarks.recognition --long-run $(LONG_RUN_PAGES) \
-		$(addprefix --receipts ,$(wildcard $(RECEIPTS)/dev))
+	@$(TELL_OF_RECEIPTS)
+	$(BIN)/python -m benchmarks.recognition --long-run $(LONG_RUN_PAGES) $(RECEIPTS_OPTION)
+	@$(TELL_OF_RECEIPTS)
 
 # --- Maintaining ------------------------------------------------------------------------------------------------
 
@@ -130,4 +130,4 @@ lock: ## Pin all dependencies anew, from pyproject.toml
 clean: ## Remove the virtual environment and caches (not ./data)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
--include training/training.mk
+include training/training.mk

@@ -3,7 +3,8 @@
 usage: python -m training.evaluate [--weights FOLDER] [--receipts FOLDER] [--a4 FOLDER] [--predictions FILE]
 
 --receipts: NNN.csv beside NNN.jpg, as in the ICDAR 2019 SROIE data. --a4: what `python -m training.data a4-pages`
-wrote. --predictions: where the receipts' text goes, one JSON object ({"image", "text"}) a line. Prints one JSON object.
+wrote. --predictions: where the receipts' text goes, one JSON object ({"image", "text"}) a line. Prints one JSON object;
+the exit status is 2 where a folder holds nothing to score.
 """
 
 import argparse
@@ -52,7 +53,18 @@ def score_a4(engine: Engine, folder: Path) -> dict[str, float]:
     return report
 
 
-def main() -> None:
+def lacking(receipts: Path | None, a4: Path | None) -> str | None:
+    """Return which folder holds nothing to score, as a sentence; None where there is something in each."""
+    if receipts is None and a4 is None:
+        return "there is nothing to score: name a folder with --receipts or --a4"
+    if receipts is not None and not any(receipts.glob("*.csv")):
+        return f"{receipts} holds no annotated receipts"
+    if a4 is not None and not any(a4.glob("*.txt")):
+        return f"{a4} holds no pages"
+    return None
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="folder of ONNX files; the shipped ones where left out")
     parser.add_argument("--receipts", type=Path)
@@ -60,6 +72,9 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if (reason := lacking(options.receipts, options.a4)) is not None:
+        sys.stderr.write(f"{reason}\n")
+        return 2
     engine = create_engine("onnx", threads=options.threads, weights_dir=options.weights)
     report: dict[str, float] = {}
     if options.receipts is not None:
@@ -68,7 +83,8 @@ def main() -> None:
         report |= score_a4(engine, options.a4)
     rounded = {name: round(value, 4) for name, value in report.items()}
     sys.stdout.write(json.dumps({"model": engine.model_version, **rounded}) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,7 +4,7 @@ TRAINING_VENV ?= .venv-training
 TENSORFLOW_VENV ?= .venv-tensorflow
 TRAINING_PYTHON := $(TRAINING_VENV)/bin/python
 TRAINING_CACHE ?= training/cache
-RECEIPTS ?= ../shared/data/sroie
+RECEIPTS ?= $(TRAINING_CACHE)/sroie
 SHIPPED_WEIGHTS := services/recognition/weights
 SYNTHETIC_CROPS ?= 330000
 SYNTHETIC_PAGES ?= 1500
@@ -60,11 +60,17 @@ train-detection: $(addprefix $(TRAINING_CACHE)/,receipt-pages-train receipt-page
 		--seconds-max $(TRAINING_SECONDS) --threads $(TRAINING_THREADS)
 
 EVALUATED_WEIGHTS ?= $(SHIPPED_WEIGHTS)
+SCORED_RECEIPTS = $(wildcard $(RECEIPTS)/dev/*.csv)
+RECEIPTS_OPTION = $(if $(SCORED_RECEIPTS),--receipts $(RECEIPTS)/dev)
+TELL_OF_RECEIPTS = $(if $(SCORED_RECEIPTS),:,echo "RECEIPTS ARE LEFT OUT, NOT SCORED:" \
+	"$(RECEIPTS)/dev holds no annotated receipts; see training/README.md" >&2)
 
-evaluate: $(TRAINING_VENV)/.installed ## Read receipts and synthetic A4 pages with the shipped pipeline, and score them
+evaluate: $(TRAINING_VENV)/.installed install ## Read receipts and synthetic A4 pages with the shipped pipeline, and score them
 	$(TRAINING_PYTHON) -m training.data a4-pages 12 --out $(TRAINING_CACHE)/a4-pages --seed 2026
-	$(BIN)/python -m training.evaluate --weights $(EVALUATED_WEIGHTS) --receipts $(RECEIPTS)/dev \
-		--a4 $(TRAINING_CACHE)/a4-pages
+	@$(TELL_OF_RECEIPTS)
+	$(BIN)/python -m training.evaluate --weights $(EVALUATED_WEIGHTS) --a4 $(TRAINING_CACHE)/a4-pages \
+		$(RECEIPTS_OPTION)
+	@$(TELL_OF_RECEIPTS)
 
 export: ## Write the best trained weights as the ONNX files that the services load
 	$(TRAINING_PYTHON) -m training.export --out $(SHIPPED_WEIGHTS) \

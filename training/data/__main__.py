@@ -38,16 +38,21 @@ MAKERS: dict[str, Maker] = {
 }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=MAKERS)
     parser.add_argument("what", help="folder of annotated receipts, or how many to render")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    # An empty store would look made, and be trained on.
+    if options.kind.startswith("receipt-") and not any(Path(options.what).glob("*.csv")):
+        sys.stderr.write(f"{options.what} holds no annotated receipts; see training/README.md\n")
+        return 2
     count = MAKERS[options.kind](options.what, options.out, options.seed)
     sys.stdout.write(f"{count} in {options.out}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
