@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: every figure of the pipeline, one after the other. `make bench` calls it."""
+"""`python -m benchmarks`: every figure of the pipeline, one after the other. `make bench` calls it.
+
+A figure that there is an aim for is followed by a line that begins with met or MISSED.
+"""
 
 import subprocess
 import sys

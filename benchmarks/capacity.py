@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.ledger import empty_database, post_all, usage_records
 from benchmarks.machine import describe_machine
-from services.recognition.engine import create_engine
+from services.recognition.engine import Engine, create_engine
 from services.recognition.recognise import RecognisedDocument, recognise_file
 
 _ROOT = Path(__file__).parents[1]
@@ -37,10 +37,12 @@ class Measured:
     """What one machine did; seconds, bytes, events a second."""
 
     machine: str
+    model: str
+    """Names and digest of the weights that pages were read with; a test holds it to those that ship."""
     page_seconds_one_core: float
     """Processor time of the median reading of samples/receipt.jpg with one thread."""
-    usage_posted_a_second: float
-    """Usage events posted by one ledger on SQLite, in batches, without the broker."""
+    usage_posted_a_second_on_sqlite: float
+    """Usage events posted by one ledger, in batches, without the broker."""
     request_bytes: int
     result_bytes: int
     usage_bytes: int
@@ -92,11 +94,13 @@ class Need:
 def measure() -> Measured:
     """Measures on this machine; half a minute."""
     machine = describe_machine()
-    page_seconds, document = _read_sample()
+    engine = create_engine(threads=1)
+    page_seconds, document = _read_sample(engine)
     return Measured(
         machine=machine,
+        model=engine.model_version,
         page_seconds_one_core=round(page_seconds, 3),
-        usage_posted_a_second=round(_posted_a_second()),
+        usage_posted_a_second_on_sqlite=round(_posted_a_second()),
         request_bytes=_example_bytes("ocr.request.v1"),
         result_bytes=_example_bytes("ocr.result.completed.v1") + len(document.text.encode()),
         usage_bytes=_example_bytes("ocr.usage.recorded.v1"),
@@ -112,7 +116,7 @@ def need(rate: int, measured: Measured, assumed: Assumed) -> Need:
     extractors = max(2, math.ceil(busy_cores / assumed.extractor_cores))
     # Twice the replicas, so that no replica holds twice what another does; never below the default.
     partitions = max(12, 12 * math.ceil(2 * extractors / 12))
-    ledgers = max(2, math.ceil(rate / (measured.usage_posted_a_second * assumed.utilisation)) + 1)
+    ledgers = max(2, math.ceil(rate / (measured.usage_posted_a_second_on_sqlite * assumed.utilisation)) + 1)
     kept = [
         (measured.request_bytes, 7),
         (measured.result_bytes, 7),
@@ -165,9 +169,9 @@ def report(measured: Measured, assumed: Assumed) -> str:
     lines = ["| pages a second | " + " | ".join(f"{rate:,}" for rate in RATES) + " |", "|---|" + "---:|" * len(RATES)]
     lines += [f"| {title} | " + " | ".join(cells) + " |" for title, cells in rows]
     lines += ["", "| measured | |", "|---|---|"]
-    lines += [f"| {name.replace('_', ' ')} | {value} |" for name, value in asdict(measured).items()]
+    lines += [f"| {_title(name)} | {value} |" for name, value in asdict(measured).items()]
     lines += ["", "| assumed | |", "|---|---|"]
-    lines += [f"| {name.replace('_', ' ')} | {value:g} |" for name, value in asdict(assumed).items()]
+    lines += [f"| {_title(name)} | {value:g} |" for name, value in asdict(assumed).items()]
     return "\n".join(lines)
 
 
@@ -183,9 +187,8 @@ def read_figures() -> Measured:
     return Measured(**json.loads(FIGURES.read_text("utf-8")))
 
 
-def _read_sample() -> tuple[float, RecognisedDocument]:
+def _read_sample(engine: Engine) -> tuple[float, RecognisedDocument]:
     """Seconds of the median run, and what was read."""
-    engine = create_engine(threads=1)
     seconds = []
     for _ in range(_PAGES_MEASURED):
         # The processor's time: what else runs on the machine does not count.
@@ -193,6 +196,10 @@ def _read_sample() -> tuple[float, RecognisedDocument]:
         document = recognise_file(_ROOT / "samples" / "receipt.jpg", engine)
         seconds.append(time.process_time() - started)
     return statistics.median(seconds), document
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").replace("sqlite", "SQLite")
 
 
 def _posted_a_second() -> float:

@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 
 import psutil
 
+from benchmarks.aims import Aim
 from benchmarks.machine import describe_machine
 from schemas.topics import OBJECT_STORE_EVENTS, UPLOADS
 from services.runtime.kafka import topic_name
@@ -26,7 +27,6 @@ from tests.support.kafka import start_apache_kafka
 from tests.support.object_store import start_versitygw
 from tests.support.stage import Stage, Topics, Worker, raise_stage
 
-_MEGABYTE = 1 << 20
 _ROUND_SECONDS_MAX = 300.0
 
 
@@ -109,6 +109,7 @@ def measure(stage: Stage, intake: Worker, requests: Topics, title: str, keys: li
         f"(median of {rounds} x {len(bodies)})",
         flush=True,
     )
+    print(Aim(f"intake, one process, {title}: notifications/s", ">=", 700).verdict(rate), flush=True)
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
@@ -126,8 +127,6 @@ def main() -> None:
     print(describe_machine(), flush=True)
     with raised_stage() as stage:
         intake = stage.start_ready("services.intake", OCR_INTAKE_KAFKA_ENABLED="true")
-        memory_mb = psutil.Process(intake.process.pid).memory_info().rss / _MEGABYTE
-        print(f"intake at rest: {memory_mb:.0f} MB", flush=True)
         requests = Topics(stage.kafka, (UPLOADS,))
         requests.start()
         count = options.notifications

@@ -140,13 +140,14 @@ def tesseract(cores: int) -> ReadFile:
     return read
 
 
+DOCTR, RAPIDOCR, TESSERACT = "docTR 0.12 on TensorFlow", "RapidOCR", "Tesseract"
 READERS: dict[str, Callable[[int], ReadFile]] = {
     "onnx": lambda cores: our_engine("onnx", cores),
     "tensorflow": lambda cores: our_engine("tensorflow", cores),
-    "docTR 0.12 on TensorFlow": doctr_as_it_comes,
+    DOCTR: doctr_as_it_comes,
     "OnnxTR": onnxtr_as_it_comes,
     "OnnxTR with our models": onnxtr_with_our_models,
-    "RapidOCR": rapidocr,
-    "Tesseract": tesseract,
+    RAPIDOCR: rapidocr,
+    TESSERACT: tesseract,
 }
 OURS = ("onnx", "tensorflow")

@@ -123,6 +123,14 @@ _PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
             ("sum(rate(ocr_ledger_takeovers_total[5m]))", "takeovers"),
         ),
     ),
+    (
+        "Webhooks: attempts by outcome, given up",
+        "none",
+        (
+            ("sum by (outcome) (increase(ocr_webhooks_attempts_total[5m]))", "{{outcome}}"),
+            ("sum(increase(ocr_webhooks_abandoned_total[5m]))", "deliveries given up"),
+        ),
+    ),
 )
 
 

@@ -74,3 +74,4 @@ WEBHOOK_ATTEMPTS = Counter("ocr_webhooks_attempts_total", "Attempts to deliver, 
 WEBHOOK_SECONDS = Histogram(
     "ocr_webhooks_attempt_seconds", "From looking up a receiver to the end of its answer.", buckets=_FAST_SECONDS
 )
+WEBHOOKS_ABANDONED = Counter("ocr_webhooks_abandoned_total", "Deliveries given up after their last attempt.")

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from services.runtime import tracing
 from services.runtime.errors import DatabaseUnavailable
 from services.runtime.health import Liveness
-from services.runtime.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
+from services.runtime.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS, WEBHOOKS_ABANDONED
 from services.webhook_registry.log import Attempt
 from services.webhook_registry.settings import WebhookSettings
 from services.webhooks.deliveries import Claim, claim, forget_before, record
@@ -107,6 +107,9 @@ class Dispatcher:
                 },
             )
             await asyncio.to_thread(record, self._engine, claimed, attempt, pause)
+            if outcome == "failed":
+                # Only once it is written down: until then the delivery is due again.
+                WEBHOOKS_ABANDONED.inc()
         except DatabaseUnavailable as error:
             # It is due again when its lease is over: the receiver may get it twice, with the same id.
             _log.warning("an attempt could not be written down: %s", error)

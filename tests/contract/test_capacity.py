@@ -5,11 +5,17 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.capacity import PAGE, RATES, Assumed, need, read_figures, report, written
+from services.recognition.weights import SHIPPED_DIR, find_weights
 
 
 def test_the_page_holds_what_the_script_prints() -> None:
     page = PAGE.read_text("utf-8")
     assert written(page, report(read_figures(), Assumed())) == page
+
+
+def test_pages_were_measured_with_the_weights_that_ship() -> None:
+    """Otherwise run `python -m benchmarks.capacity --measure --write` on a quiet machine."""
+    assert read_figures().model == find_weights(SHIPPED_DIR).version
 
 
 def test_extractors_are_enough_for_the_pages_and_idle_as_assumed() -> None:

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -115,6 +116,14 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
     wait_for(holds, what, 30)
 
 
+def abandoned(worker: Worker) -> float:
+    """How many deliveries a replica says that it has given up."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=5) as answer:
+        told = re.search(r"^ocr_webhooks_abandoned_total (\S+)$", answer.read().decode(), flags=re.MULTILINE)
+    assert told
+    return float(told[1])
+
+
 def test_a_result_is_told_signed_and_logged(installation: Installation) -> None:
     receiver, secret = installation.register()
     installation.start()
@@ -162,10 +171,12 @@ def test_a_receiver_that_fails_at_first_gets_the_same_again(installation: Instal
 def test_a_500_for_ever_ends_and_is_logged(installation: Installation) -> None:
     receiver, _ = installation.register()
     receiver.behave = answer(500)
-    installation.start()
+    worker = installation.start()
+    assert abandoned(worker) == 0, "there from the start, so that its first increase is seen"
     installation.publish()
     eventually(lambda: [each.status for each in installation.log()] == ["failed"], "the end")
     assert len(receiver.requests) == 3
+    eventually(lambda: abandoned(worker) == 1, "the count of what was given up")
     assert "attempt 3: 500" in installation.command("deliveries", "--status", "failed").stdout
     # Sent again on demand it is the same delivery, with as much patience as at first.
     (ended,) = installation.log()

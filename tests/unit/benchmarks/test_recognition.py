@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from benchmarks.recognition.measuring import Job, Measured, measure
-from benchmarks.recognition.readers import READERS, NotToBeHad
+from benchmarks.recognition.readers import DOCTR, READERS, NotToBeHad
 from benchmarks.recognition.report import aims, table
 from benchmarks.recognition.scores import BagScore, receipt_truth
 
@@ -37,14 +39,65 @@ def test_a_peer_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "| Tesseract |" not in told
 
 
+def verdicts(results: dict[str, Measured]) -> tuple[dict[str, str], bool]:
+    """Of each aim, by its title, and whether none is missed."""
+    told, all_met = aims(results)
+    lines = [re.split(r"\s{2,}", line, maxsplit=1) for line in told.splitlines()]
+    return {rest.rpartition(": ")[0]: verdict for verdict, rest in lines}, all_met
+
+
 def test_missed_aims_are_told() -> None:
     slow = Measured(page_seconds=0.31, load_seconds=0.4, peak_mb=400, receipts_f1_relaxed=0.94)
-    growing = Measured(page_seconds=0.9, long_run={"growth_percent": 5.1})
-    told, all_met = aims({"onnx": slow, "tensorflow": growing})
+    growing = Measured(page_seconds=0.9, long_run={"pages": 100, "mb_at_most": 400, "growth_percent": 5.1})
+    seen, all_met = verdicts({"onnx": slow, "tensorflow": growing})
 
     assert not all_met
-    assert [line.split()[0] for line in told.splitlines()] == ["MISSED", "met", "met", "met", "met", "MISSED"]
+    assert {title for title, verdict in seen.items() if verdict == "MISSED"} == {
+        "onnx: s a dense page",
+        "tensorflow: growth of memory in % over 100 pages, to 400 MB",
+    }
+    assert {title for title, verdict in seen.items() if verdict == "met"} == {
+        "tensorflow: s a dense page",
+        "onnx: load s",
+        "onnx: peak MB",
+        "onnx: words of receipts, F1 relaxed",
+    }
 
 
-def test_what_was_not_measured_misses_no_aim() -> None:
-    assert aims({"onnx": Measured(not_measured="not installed")}) == ("", True)
+BESIDE_PEERS = {
+    "onnx": Measured(page_seconds=0.25, receipts_f1_relaxed=0.93),
+    "tensorflow": Measured(page_seconds=0.9),
+    DOCTR: Measured(page_seconds=3.3),
+    "RapidOCR": Measured(receipts_f1_relaxed=0.93),
+    "Tesseract": Measured(receipts_f1_relaxed=0.92),
+}
+FASTER = f"{{}}: times as fast as {DOCTR} on the dense page"
+BETTER = "onnx: words of receipts, F1 relaxed less that of {}"
+
+
+def test_we_are_judged_beside_peers_of_the_same_run() -> None:
+    seen, all_met = verdicts(BESIDE_PEERS)
+
+    assert not all_met
+    assert seen[FASTER.format("onnx")] == "met"
+    assert seen[FASTER.format("tensorflow")] == "MISSED"
+    assert seen[BETTER.format("RapidOCR")] == "MISSED", "as good is not better"
+    assert seen[BETTER.format("Tesseract")] == "met"
+
+
+@pytest.mark.parametrize("absent", [DOCTR, "RapidOCR", "Tesseract"])
+def test_beside_an_absent_peer_nothing_is_measured(absent: str) -> None:
+    results = BESIDE_PEERS | {absent: Measured(not_measured="not installed")}
+    seen, _ = verdicts(results)
+    of_it = [verdict for title, verdict in seen.items() if absent in title]
+
+    assert of_it
+    assert set(of_it) == {"not measured"}
+
+
+def test_what_was_not_measured_misses_no_aim_and_is_named() -> None:
+    seen, all_met = verdicts({"onnx": Measured(not_measured="not installed")})
+
+    assert all_met
+    assert len(seen) == 11
+    assert set(seen.values()) == {"not measured"}
