@@ -227,7 +227,7 @@ def at_rest(seconds: float = 5.0) -> None:
 
 
 def _memory_mb(pid: int) -> float:
-    """Resident memory of a process and its children, shared pages once."""
+    """Resident memory of a process and its children, shared pages once. As root: extractor and API show it no other."""
     parent = psutil.Process(pid)
     return sum(process.memory_full_info().pss for process in [parent, *parent.children(recursive=True)]) / _MEGABYTE
 

@@ -38,6 +38,7 @@ from services.api.uploads import SignPut, Uploads, put_signer
 from services.api.waiters import InFlight, Waiters
 from services.api.webhooks import Webhooks
 from services.runtime.admission import BalanceReader, BalanceTable
+from services.runtime.children import close_to_children
 from services.runtime.database import create_database
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.documents import DocumentStore
@@ -89,6 +90,7 @@ class Readers:
 
 def main() -> None:
     """Serves until SIGTERM; exit status 1 when a vital part failed for good."""
+    close_to_children()
     settings = ApiSettings()
     configure_logs("api", ProcessSettings())
     configure_tracing("api")

@@ -6,7 +6,6 @@ The file comes from anybody and its decoders are native code: what they break is
 import asyncio
 import json
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,14 +19,13 @@ from services.api.errors import ERRORS, ApiError
 from services.api.layout.models import layout_of
 from services.api.stores import in_thread
 from services.api.waiters import InFlight
+from services.runtime.children import child_environment
 from services.runtime.object_store import ObjectChanged, ObjectGone, ObjectTooLarge
 from services.searchable_pdf.__main__ import EXIT_REFUSED, LAYOUT, SOURCE, TARGET
 
 _log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).parents[2]
-# Nothing else of this process's environment: no credentials, no addresses.
-_INHERITED = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR")
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 _TOO_MUCH = "Making a searchable PDF of this file takes too much memory or time; the other formats are there"
 
@@ -97,7 +95,7 @@ class PdfMaker:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.searchable_pdf", str(folder), *limits),
             cwd=_ROOT,
-            env={name: os.environ[name] for name in _INHERITED if name in os.environ} | _ENVIRONMENT,
+            env=child_environment() | _ENVIRONMENT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

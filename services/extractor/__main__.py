@@ -26,6 +26,7 @@ from services.recognition.document import Limits
 from services.recognition.engine import create_engine
 from services.runtime import collecting
 from services.runtime.admission import BalanceReader, BalanceTable
+from services.runtime.children import close_to_children
 from services.runtime.documents import DocumentStore
 from services.runtime.errors import Halt, StoreUnavailable
 from services.runtime.health import HealthServer, Liveness
@@ -72,6 +73,7 @@ def main() -> None:
 
 def run(settings: ExtractorSettings, engine_factory: EngineFactory) -> int:
     """Wires the extractor around an engine, runs it, and returns the exit status."""
+    close_to_children()
     configure_logs("extractor", ProcessSettings())
     configure_tracing("extractor")
     kafka = KafkaSettings()

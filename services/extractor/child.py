@@ -1,9 +1,11 @@
 """The recognising child: native code that may crash, leak or hang, in a process that may be thrown away.
 
-It gets a spooled file and a page, and has neither credentials nor connections. It ends with its parent.
+It gets a spooled file and a page, and neither credentials nor connections. It ends with its parent. What it says is
+JSON and nothing else: the parent executes nothing of a child that a file has taken over.
 """
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -117,18 +119,30 @@ Task = Open | ReadPage | Judge
 Answer = Opened | PageRead | Judged | ReadAtOnce | Unreadable | Broken
 
 EngineFactory = Callable[[], Engine]
+"""Made in the parent, called in the child: to be imported there by its name, which nothing of `__main__` can be."""
 
 
-def run(connection: Connection, engine_factory: EngineFactory, limits: Limits, parent_pid: int) -> None:
-    """Answers tasks until the parent closes the connection."""
-    _end_with_parent(parent_pid)
+@dataclass(frozen=True)
+class Start:
+    """The first message to a child."""
+
+    engine_factory: EngineFactory
+    limits: Limits
+    parent_pid: int
+
+
+def main() -> None:
+    """Answers tasks until the parent closes the connection, whose descriptor is the only argument."""
+    connection = Connection(int(sys.argv[1]))
+    start: Start = connection.recv()
+    _end_with_parent(start.parent_pid)
     # A terminal's Ctrl-C and a container's stop reach the whole group; the parent decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    engine = engine_factory()
+    engine = start.engine_factory()
     load_languages()
-    connection.send(Ready(engine.name, engine.model_version))
-    desk = _Desk(engine, limits)
+    _tell(connection, Ready(engine.name, engine.model_version))
+    desk = _Desk(engine, start.limits)
     while True:
         try:
             task = connection.recv()
@@ -137,7 +151,11 @@ def run(connection: Connection, engine_factory: EngineFactory, limits: Limits, p
         if isinstance(task, Forget):
             desk.forget(task.path)
         else:
-            connection.send(desk.answer(task))
+            _tell(connection, desk.answer(task))
+
+
+def _tell(connection: Connection, message: Answer | Ready) -> None:
+    connection.send_bytes(json.dumps([type(message).__name__, message], default=vars).encode())
 
 
 class _Desk:

@@ -1,16 +1,20 @@
 """The parent's side of the recognising child: one task at a time, watched for memory and time."""
 
+import json
 import logging
-import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import psutil
+from pydantic import TypeAdapter
 
 from services.extractor.child import (
     Answer,
@@ -18,19 +22,27 @@ from services.extractor.child import (
     EngineFactory,
     Forget,
     Judged,
+    Opened,
+    PageRead,
     ReadAtOnce,
     Ready,
+    Start,
     Task,
     Unreadable,
-    run,
 )
 from services.recognition.document import Limits
+from services.runtime.children import child_environment
 from services.runtime.errors import Halt
 from services.runtime.metrics import CHILD_STARTS
 
 _log = logging.getLogger(__name__)
 
-_CONTEXT = multiprocessing.get_context("spawn")
+_CHILD = "from services.extractor.child import main; main()"
+_KINDS = {
+    kind.__name__: TypeAdapter[Answer | Ready](kind)
+    for kind in (Opened, PageRead, Judged, ReadAtOnce, Unreadable, Broken, Ready)
+}
+_MESSAGE_BYTES_MAX = 256 << 20
 _START_SECONDS_MAX = 120.0
 _FAILED_STARTS_MAX = 5
 _MEMORY_CHECK_SECONDS = 0.1
@@ -68,7 +80,7 @@ class Recogniser:
         self._limits = limits
         self._bounds = bounds
         self._clock = clock
-        self._process: SpawnProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._usage: psutil.Process | None = None
         self._connection: Connection | None = None
         self._task: Task | None = None
@@ -95,13 +107,16 @@ class Recogniser:
 
     def start(self, reason: str = "start") -> None:
         """Starts a child; it is idle once its models are loaded."""
-        ours, theirs = _CONTEXT.Pipe()
-        arguments = (theirs, self._engine_factory, self._limits, os.getpid())
-        self._process = _CONTEXT.Process(target=run, args=arguments, name="recogniser", daemon=True)
-        self._process.start()
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                (sys.executable, "-c", _CHILD, str(theirs.fileno())),
+                env=child_environment() | {"PYTHONPATH": os.pathsep.join(each or os.getcwd() for each in sys.path)},
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+            )
         self._usage = psutil.Process(self._process.pid)
-        theirs.close()
-        self._connection = ours
+        self._send(Start(self._engine_factory, self._limits, os.getpid()))
         self._deadline = self._clock() + _START_SECONDS_MAX
         self._documents = self._documents_checked = 0
         self._known, self._done_with = set(), set()
@@ -141,9 +156,11 @@ class Recogniser:
         connection = self._sure_connection()
         try:
             if connection.poll():
-                return self._received(connection.recv())
+                return self._received(_message(connection.recv_bytes(_MESSAGE_BYTES_MAX)))
         except (EOFError, OSError):
             return self._died(self._exit_reason())
+        except _NoMessage:
+            return self._died("it sent what is no answer")
         problem = self._watch()
         return self._died(problem) if problem is not None else None
 
@@ -162,7 +179,8 @@ class Recogniser:
             self._connection.close()
         if self._process is not None:
             self._process.kill()
-            self._process.join(5.0)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5.0)
         self._connection, self._process, self._task = None, None, None
 
     def _close_files(self) -> None:
@@ -171,7 +189,7 @@ class Recogniser:
         self._known -= self._done_with
         self._done_with.clear()
 
-    def _send(self, message: Task | Forget) -> None:
+    def _send(self, message: Start | Task | Forget) -> None:
         try:
             self._sure_connection().send(message)
         except OSError:
@@ -219,8 +237,9 @@ class Recogniser:
     def _exit_reason(self) -> str:
         if self._process is None:
             return "it was never started"
-        self._process.join(1.0)
-        code = self._process.exitcode
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        code = self._process.returncode
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
     def _memory_mb(self) -> float:
@@ -235,3 +254,15 @@ class Recogniser:
         if self._connection is None:
             raise RuntimeError("the recogniser was not started")
         return self._connection
+
+
+class _NoMessage(Exception):
+    """These bytes are nothing that a child says."""
+
+
+def _message(sent: bytes) -> Answer | Ready:
+    try:
+        kind, content = json.loads(sent)
+        return _KINDS[kind].validate_python(content)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _NoMessage from error

@@ -68,6 +68,11 @@ def test_nobody_is_root_and_nobody_can_become_it(name: str) -> None:
     assert name == "kafka" or service["read_only"] is True
 
 
+@pytest.mark.parametrize("name", ["api", "extractor"])
+def test_no_init_keeps_credentials_beside_a_child_that_decodes_files(name: str) -> None:
+    assert SERVICES[name]["init"] is False
+
+
 @every_service
 def test_memory_is_limited(name: str) -> None:
     assert re.fullmatch(r"[0-9]+[mg]", SERVICES[name]["deploy"]["resources"]["limits"]["memory"])

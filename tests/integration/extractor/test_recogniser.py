@@ -1,11 +1,18 @@
 """The recognising child, for real: a process that is given pictures that kill it."""
 
+import os
+import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.extractor.child import (
     Broken,
@@ -21,6 +28,7 @@ from services.extractor.child import (
 )
 from services.extractor.recogniser import ChildBounds, Died, Recogniser
 from services.recognition.document import Limits
+from services.recognition.engine import PageWords
 from services.runtime.errors import Halt
 from tests.support.scripted_engine import BREAK, CRASH, HANG, ScriptedEngine, picture
 
@@ -210,3 +218,78 @@ def test_models_that_cannot_be_loaded_halt() -> None:
 class _NoEngine(ScriptedEngine):
     def __init__(self) -> None:
         raise FileNotFoundError("no weights")
+
+
+class _Environment(ScriptedEngine):
+    """Tells as its version which variables it sees, by itself and by its process."""
+
+    def __init__(self) -> None:
+        lines = Path("/proc/self/environ").read_text().split("\0") if sys.platform == "linux" else []
+        self.model_version = " ".join({*os.environ, *(line.partition("=")[0] for line in lines)})
+
+
+def test_the_child_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCR_S3_SECRET_KEY", "secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("TF_VAR_password", "secret")
+    monkeypatch.setenv("DOCTR_CACHE_DIR", "/weights")
+    recogniser = Recogniser(_Environment, Limits(), _bounds())
+    recogniser.start()
+    try:
+        _wait(recogniser, lambda: recogniser.idle)
+        assert recogniser.engine is not None
+        seen = set(recogniser.engine.model_version.split())
+    finally:
+        recogniser.close()
+    assert {"PATH", "DOCTR_CACHE_DIR"} <= seen
+    assert not {name for name in seen if name.startswith(("OCR_", "AWS_", "TF_VAR"))}
+
+
+class _Pickled:
+    """What runs a command when it is unpickled."""
+
+    def __init__(self, touched: str) -> None:
+        self._touched = touched
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (open, (self._touched, "w"))
+
+
+class _TakenOver(ScriptedEngine):
+    """Native code that a file has taken over, and that knows the way to the parent."""
+
+    def __init__(self, sent: bytes) -> None:
+        super().__init__()
+        self._sent = sent
+
+    def read_page(self, image: NDArray[np.uint8]) -> PageWords:
+        connection = Connection(int(sys.argv[1]))
+        connection.send_bytes(self._sent)
+        time.sleep(60)
+        return super().read_page(image)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"pickled",
+        b"",
+        b"{}",
+        b'["Nothing", {}]',
+        b'[["Judged"], {}]',
+        b'["Judged", {"language": "en", "words": "many"}]',
+        b"[" * 100_000,
+    ],
+)
+def test_a_child_that_was_taken_over_has_the_parent_execute_nothing(tmp_path: Path, sent: bytes) -> None:
+    touched = tmp_path / "touched"
+    body = pickle.dumps(_Pickled(str(touched))) if sent == b"pickled" else sent
+    recogniser = Recogniser(partial(_TakenOver, body), Limits(), _bounds())
+    recogniser.start()
+    try:
+        _wait(recogniser, lambda: recogniser.idle)
+        recogniser.submit(ReadPage(_file(tmp_path, picture()), 0))
+        assert _wait(recogniser, lambda: False) == Died("it sent what is no answer")
+    finally:
+        recogniser.close()
+    assert not touched.exists()

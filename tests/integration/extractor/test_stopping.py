@@ -40,10 +40,6 @@ def test_stops_that_end_the_recogniser_first_make_no_document_unreadable(stage: 
 
 def _kill_recogniser(worker: Worker) -> None:
     """Kills what reads the pages, and waits until it is gone."""
-    (child,) = [
-        each
-        for each in psutil.Process(worker.process.pid).children()
-        if any("spawn_main" in word for word in each.cmdline())
-    ]
+    (child,) = psutil.Process(worker.process.pid).children()
     child.kill()
     psutil.wait_procs([child], timeout=30)
