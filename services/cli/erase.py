@@ -44,7 +44,7 @@ def erase(
         # 4. Tombstones, not gaps: a gap would be an upload that was not read yet.
         typer.echo(f"{_bury_results(engine, objects, settings.results_bucket, user)} results deleted")
     except TransientError as error:
-        typer.echo(f"Not all of it is done; run it again: {error}", err=True)
+        typer.echo(f"Not all of it is done; put this right, and run it again: {error}", err=True)
         raise typer.Exit(1) from error
     finally:
         engine.dispose()

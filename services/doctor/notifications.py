@@ -55,7 +55,9 @@ def check_bucket_configuration(client: "S3Client", bucket: str) -> Iterator[Find
     """What the bucket says it notifies, where the store tells; a gateway with one topic for all does not."""
     try:
         configuration = client.get_bucket_notification_configuration(Bucket=bucket)
-    except (ClientError, BotoCoreError):
+    except (ClientError, BotoCoreError) as error:
+        if "AccessDenied" in str(error):
+            yield warn(_CHECK, f"{bucket} does not say what it notifies of", "allow s3:GetBucketNotification")
         return
     yield from judge(dict(configuration), bucket)
 

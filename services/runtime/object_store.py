@@ -28,8 +28,19 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 20
 _ABSENT = {"NoSuchKey", "NotFound", "404"}
+_REFUSED = {"AccessDenied", "403"}
 _CONFLICTS_MAX = 20
 _CUT = "the store's answer was cut within its head"
+_RIGHTS = {
+    "head": "s3:GetObject",
+    "get": "s3:GetObject",
+    "download": "s3:GetObject",
+    "create": "s3:PutObject",
+    "replace": "s3:PutObject",
+    "put": "s3:PutObject",
+    "delete": "s3:DeleteObject",
+    "list": "s3:ListBucket",
+}
 
 
 class ObjectGone(Exception):
@@ -397,7 +408,7 @@ def _call(operation: str) -> Iterator[None]:
         raise
     except (ClientError, BotoCoreError, HTTPError, OSError) as error:
         outcome = "error"
-        raise StoreUnavailable(f"{operation}: {_describe(error)}") from error
+        raise StoreUnavailable(f"{operation}: {describe(error, _RIGHTS[operation])}") from error
     except StoreUnavailable:
         outcome = "error"
         raise
@@ -405,8 +416,12 @@ def _call(operation: str) -> Iterator[None]:
         STORE_CALLS.labels(operation=operation, outcome=outcome).observe(time.perf_counter() - started)
 
 
-def _describe(error: Exception) -> str:
-    return f"{_code(error)} ({_status(error)})" if isinstance(error, ClientError) else type(error).__name__
+def describe(error: Exception, right: str) -> str:
+    """What went wrong with a call; where the store refuses it, the right that the call needs."""
+    if not isinstance(error, ClientError):
+        return type(error).__name__
+    said = f"{_code(error)} ({_status(error)})"
+    return f"{said}: allow {right}" if _code(error) in _REFUSED else said
 
 
 def _code(error: ClientError) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.runtime.errors import StoreUnavailable
+from services.runtime.object_store import describe
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -17,7 +18,7 @@ def delete_all(client: "S3Client", bucket: str, prefix: str) -> int:
     """Deletes everything under a prefix, in every version, markers included; returns how many versions that were.
 
     Raises:
-        StoreUnavailable: some of it may be there still; again goes on.
+        StoreUnavailable: some of it may be there still; again goes on. A refused call names the right that it needs.
     """
     return _delete(client, bucket, _versions(client, bucket, prefix, newest=True))
 
@@ -36,11 +37,11 @@ def _versions(client: "S3Client", bucket: str, prefix: str, *, newest: bool) -> 
                         yield {"Key": each["Key"], "VersionId": each["VersionId"]}
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") not in _UNVERSIONED:
-            raise StoreUnavailable(f"list versions: {error}") from error
+            raise _unavailable("list versions of", bucket, "s3:ListBucketVersions", error) from error
         if newest:
             yield from _objects(client, bucket, prefix)
     except BotoCoreError as error:
-        raise StoreUnavailable(f"list versions: {error}") from error
+        raise _unavailable("list versions of", bucket, "s3:ListBucketVersions", error) from error
 
 
 def _objects(client: "S3Client", bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
@@ -49,7 +50,7 @@ def _objects(client: "S3Client", bucket: str, prefix: str) -> Iterator[dict[str,
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             yield from ({"Key": each["Key"]} for each in page.get("Contents", ()))
     except (ClientError, BotoCoreError) as error:
-        raise StoreUnavailable(f"list: {error}") from error
+        raise _unavailable("list", bucket, "s3:ListBucket", error) from error
 
 
 def _delete(client: "S3Client", bucket: str, found: Iterator[dict[str, Any]]) -> int:
@@ -59,5 +60,10 @@ def _delete(client: "S3Client", bucket: str, found: Iterator[dict[str, Any]]) ->
         try:
             client.delete_object(Bucket=bucket, **each)
         except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable(f"delete {each['Key']}: {error}") from error
+            right = "s3:DeleteObjectVersion" if "VersionId" in each else "s3:DeleteObject"
+            raise _unavailable("delete from", bucket, right, error) from error
     return len(versions)
+
+
+def _unavailable(what: str, bucket: str, right: str, error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"{what} {bucket}: {describe(error, right)}")
