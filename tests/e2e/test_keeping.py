@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,24 @@ def test_what_comes_before_the_services_is_safe_to_repeat(system: System) -> Non
             assert program == "ocr-services"
             done = _command(system, *arguments)
             assert done.returncode == 0, done.stderr
+
+
+def test_a_key_has_the_scope_and_the_expiry_it_was_made_with(tmp_path: Path) -> None:
+    environment = os.environ | {"OCR_DATABASE_URL": f"sqlite:///{tmp_path / 'ocr.db'}", "PYTHONPATH": str(ROOT)}
+    command = f"{shlex.quote(sys.executable)} -m services.cli"
+    script = f"{command} migrate\n" + marked_block(_PAGE, "keys").replace("ocr-services", command)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "key.txt").read_text().startswith("ocr_")
+    assert f"acme  read, expires {datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}  dashboard" in done.stdout
 
 
 def test_what_expired_is_not_read_published_or_charged_again(system: System) -> None:

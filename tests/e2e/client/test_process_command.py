@@ -173,9 +173,9 @@ def test_a_reader_that_has_enough_ends_it_quietly(environment: dict[str, str], t
     assert done.returncode in (0, 141)
 
 
-@pytest.mark.parametrize("name", ["one file", "standard input", "json lines"])
+@pytest.mark.parametrize("name", ["one file", "standard input", "json lines", "recognise"])
 def test_the_shell_examples_of_the_document(environment: dict[str, str], tmp_path: Path, name: str) -> None:
-    if name == "json lines" and shutil.which("jq") is None:
+    if "jq " in marked_block(DOCUMENT, name) and shutil.which("jq") is None:
         pytest.skip("jq is not installed")
     (tmp_path / "samples").symlink_to(ROOT / "samples")
     done = subprocess.run(
@@ -190,6 +190,8 @@ def test_the_shell_examples_of_the_document(environment: dict[str, str], tmp_pat
     assert done.returncode == 0, done.stderr
     said = (tmp_path / "receipt.txt").read_text() if name == "standard input" else done.stdout
     assert ("receipt.jpg" if name == "json lines" else "TOTAL") in said
+    if name == "recognise":
+        assert (tmp_path / "drawn/receipt.jpg-1.png").is_file()
 
 
 @pytest.mark.parametrize("name", ["python", "steps"])
