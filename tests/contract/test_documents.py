@@ -100,3 +100,15 @@ def test_every_decision_is_listed() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text("utf-8").splitlines()) < 200
+
+
+def test_the_architecture_names_every_program() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    programs = {path.parent.name for path in (ROOT / "services").glob("*/__main__.py")} - {"cli"}
+    assert {"webhooks", "searchable_pdf"} <= programs
+    assert {name for name in programs if f"`services.{name}`" not in text} == set()
+
+
+def test_the_locked_requirements_are_all_listed() -> None:
+    listed = set(re.findall(r"`([\w-]+\.txt)`", (ROOT / "requirements/README.md").read_text("utf-8")))
+    assert listed == {path.name for path in (ROOT / "requirements").glob("*.txt")}
