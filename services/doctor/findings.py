@@ -46,7 +46,7 @@ def fail(check: str, what: str, advice: str) -> Finding:
 
 
 def any_failed(findings: Iterable[Finding]) -> bool:
-    """Whether something has to be mended."""
+    """Whether something has to be put right."""
     return any(finding.level is Level.FAIL for finding in findings)
 
 
