@@ -58,9 +58,9 @@ def least_loss(logits: torch.Tensor, labels: list[tuple[str, ...]]) -> torch.Ten
         reduction="none",
         zero_infinity=True,
     )
-    per_letter = losses / lengths.clamp(min=1)
+    per_letter = losses / lengths.clamp(min=1).to(losses.device)
     least = per_letter.new_full((len(labels),), math.inf)
-    return least.scatter_reduce(0, torch.tensor(owners), per_letter, "amin").mean()
+    return least.scatter_reduce(0, torch.tensor(owners, device=losses.device), per_letter, "amin").mean()
 
 
 def trusted_labels(logits: torch.Tensor, labels: list[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -6,6 +6,9 @@ TRAINING_PYTHON := $(TRAINING_VENV)/bin/python
 TRAINING_CACHE ?= training/cache
 RECEIPTS ?= $(TRAINING_CACHE)/sroie
 SHIPPED_WEIGHTS := services/recognition/weights
+# What training begins with where there is no checkpoint; empty: from scratch.
+START_WEIGHTS_RECOGNITION ?= $(SHIPPED_WEIGHTS)/crnn_dense_small.onnx
+START_WEIGHTS_DETECTION ?= $(SHIPPED_WEIGHTS)/db_dense_small.onnx
 SYNTHETIC_CROPS ?= 330000
 SYNTHETIC_PAGES ?= 1500
 TRAINING_SECONDS ?= 7200
@@ -45,16 +48,16 @@ $(TRAINING_CACHE)/synthetic-pages: $(TRAINING_VENV)/.installed
 $(TRAINING_CACHE)/synthetic-pages-dev: $(TRAINING_VENV)/.installed
 	$(TRAINING_PYTHON) -m training.data synthetic-pages 60 --out $@ --seed 5001
 
-train-recognition: $(addprefix $(TRAINING_CACHE)/,receipt-crops-train receipt-crops-dev synthetic-crops synthetic-crops-dev nontext-crops) ## Train the recogniser on from the shipped weights; resumes
+train-recognition: $(addprefix $(TRAINING_CACHE)/,receipt-crops-train receipt-crops-dev synthetic-crops synthetic-crops-dev nontext-crops) ## Train the recogniser on from START_WEIGHTS_RECOGNITION; resumes
 	$(TRAINING_PYTHON) -m training.train_recognition --out $(TRAINING_CACHE)/recognition \
-		--weights $(SHIPPED_WEIGHTS)/crnn_dense_small.onnx \
+		$(addprefix --weights ,$(START_WEIGHTS_RECOGNITION)) \
 		--source $(TRAINING_CACHE)/receipt-crops-train:0.42 --source $(TRAINING_CACHE)/synthetic-crops:0.54 --source $(TRAINING_CACHE)/nontext-crops:0.04 \
 		--choose $(TRAINING_CACHE)/receipt-crops-dev --choose $(TRAINING_CACHE)/synthetic-crops-dev \
 		--seconds-max $(TRAINING_SECONDS) --threads $(TRAINING_THREADS)
 
-train-detection: $(addprefix $(TRAINING_CACHE)/,receipt-pages-train receipt-pages-dev synthetic-pages synthetic-pages-dev) ## Train the detector on from the shipped weights; resumes
+train-detection: $(addprefix $(TRAINING_CACHE)/,receipt-pages-train receipt-pages-dev synthetic-pages synthetic-pages-dev) ## Train the detector on from START_WEIGHTS_DETECTION; resumes
 	$(TRAINING_PYTHON) -m training.train_detection --out $(TRAINING_CACHE)/detection \
-		--weights $(SHIPPED_WEIGHTS)/db_dense_small.onnx \
+		$(addprefix --weights ,$(START_WEIGHTS_DETECTION)) \
 		--source $(TRAINING_CACHE)/receipt-pages-train:0.4 --source $(TRAINING_CACHE)/synthetic-pages:0.6 \
 		--choose $(TRAINING_CACHE)/receipt-pages-dev --choose $(TRAINING_CACHE)/synthetic-pages-dev \
 		--seconds-max $(TRAINING_SECONDS) --threads $(TRAINING_THREADS)

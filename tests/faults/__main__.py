@@ -18,11 +18,14 @@ from tests.faults.accounts import open_accounts
 from tests.faults.history import History
 from tests.faults.installation import REPLICAS, SHORT_SESSIONS, Installation, installation
 from tests.faults.observation import Downstream
+from tests.faults.receiver import registered_receiver
 from tests.faults.single import Recovery, measure_each, too_slow
 from tests.faults.storm import SETTLED_SECONDS_MAX, Storms, Weather
 from tests.support.downloads import Progress
 
 _USERS = ("alice", "bob", "carol", "dave")
+_TOLD = "alice"
+"""Who has a webhook."""
 
 
 def run(
@@ -60,14 +63,17 @@ def run_single(directory: Path, seed: int, say: Progress) -> list[Recovery]:
 def _started(
     directory: Path, say: Progress, environment: Mapping[str, str], replicas: Mapping[str, int]
 ) -> Iterator[tuple[Installation, Downstream, dict[str, str]]]:
-    """An installation whose replicas are ready, its reader downstream, and the API keys of its users."""
+    """An installation whose replicas are ready, who reads and is told downstream, and the API keys of its users."""
     with installation(directory, say, environment, replicas) as where:
         keys = open_accounts(where, _USERS)
         where.replicas.start()
         late = where.replicas.wait_until_ready(300.0)
         if late:
             raise RuntimeError(f"not ready: {late}")
-        with Downstream(where).reading() as downstream:
+        with (
+            registered_receiver(where.engine, _TOLD) as receiver,
+            Downstream(where, receiver).reading() as downstream,
+        ):
             yield where, downstream, keys
 
 
@@ -89,6 +95,7 @@ def _report_all(storms: Storms, weathers: list[Weather], where: Installation, sa
         say(f"{name}: {len(operations)} ({', '.join(f'{count} {name}' for name, count in sorted(outcomes.items()))})")
     statuses = Counter(str(each.status) for each in history.posts)
     say(f"answers to POSTs: {', '.join(f'{status}: {count}' for status, count in sorted(statuses.items()))}")
+    say(f"results that a webhook was told of: {len(storms.downstream.receiver.told)}")
     say(f"terminal results: {len(storms.downstream.results)}; processes that died: {where.replicas.deaths}")
     for kind, count in sorted(sum((weather.kinds for weather in weathers), Counter[str]()).items()):
         say(f"  {count:4} x {kind}")

@@ -12,7 +12,7 @@ from tests.faults.installation import Installation
 from tests.faults.proxy import Proxy, Treatment, refuse
 from tests.faults.store_treatments import answer_500, cut_short, slowly
 
-_SERVICES = ("api", "intake", "ledger", "extractor")
+_SERVICES = ("api", "intake", "ledger", "extractor", "webhooks")
 _FROZEN_SECONDS = (9.0, 13.0)
 """Longer than the session timeout and the poll interval of the replicas: who sleeps so long has lost everything."""
 

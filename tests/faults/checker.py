@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.identity import result_id
@@ -59,12 +59,27 @@ class Observed:
     """Balances by user, as each replica of the API tells them."""
     unread: Mapping[str, int] = field(default_factory=dict)
     """Records that wait, by consumer group."""
+    told: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Ids of results that receivers of webhooks took, by user who has one."""
+    to_be_told: Collection[str] = ()
+    """Ids of results whose delivery was tried, and whose next attempt lies ahead."""
+    unsigned: int = 0
+    """Requests that receivers found no signature of their secret on."""
     audit_findings: Sequence[str] = ()
 
 
 def check(history: History, observed: Observed) -> list[Violation]:
     """Every promise that was broken, sorted; empty when all were kept."""
-    checks = (_check_uploads, _check_once, _check_charges, _check_posts, _check_grants, _check_balances, _check_rest)
+    checks = (
+        _check_uploads,
+        _check_once,
+        _check_charges,
+        _check_posts,
+        _check_grants,
+        _check_balances,
+        _check_told,
+        _check_rest,
+    )
     return sorted({violation for each in checks for violation in each(history, observed)})
 
 
@@ -175,6 +190,20 @@ def _check_balances(_history: History, observed: Observed) -> Iterator[Violation
             if balances.get(user_id, 0) != expected[user_id]:
                 detail = f"{where}: {balances.get(user_id)}, not {expected[user_id]}"
                 yield Violation("a balance is the sum of entries", user_id, detail)
+
+
+def _check_told(history: History, observed: Observed) -> Iterator[Violation]:
+    owner = {_identity(observed, upload): upload.user_id for upload in history.uploads}
+    for user_id, told in observed.told.items():
+        own = {result.result_id for result in observed.results if owner.get(result.result_id) == user_id}
+        for identity in own - set(told) - set(observed.to_be_told):
+            yield Violation(
+                "a webhook is told of every result", identity, f"{user_id} was not told, and no attempt lies ahead"
+            )
+        for identity in set(told) - own:
+            yield Violation("a webhook is told of its user's results alone", identity, f"{user_id} was told of it")
+    if observed.unsigned:
+        yield Violation("what a webhook is told is signed", "receiver", f"{observed.unsigned} requests were not")
 
 
 def _check_rest(_history: History, observed: Observed) -> Iterator[Violation]:

@@ -31,10 +31,11 @@ _MODULES = {
     "intake": "services.intake",
     "ledger": "services.ledger",
     "extractor": "tests.support.scripted_engine",
+    "webhooks": "services.webhooks",
 }
 """Which module runs a service."""
 
-REPLICAS = {"api": 2, "intake": 2, "ledger": 2, "extractor": 3}
+REPLICAS = {"api": 2, "intake": 2, "ledger": 2, "extractor": 3, "webhooks": 2}
 TWO_OF_EACH = dict.fromkeys(_MODULES, 2)
 
 SHORT_SESSIONS = {
@@ -57,6 +58,9 @@ _QUICK = {
     "OCR_LEDGER_SWEEP_GRACE_SECONDS": "10",
     "OCR_ADMISSION_STALENESS_SECONDS_MAX": "30",
     "OCR_EXTRACTOR_THREADS": "1",
+    "OCR_WEBHOOKS_ALLOWED_NETWORKS": f"{LOOPBACK}/32",
+    "OCR_WEBHOOKS_ATTEMPT_SECONDS_MAX": "5",
+    "OCR_WEBHOOKS_BACKOFF_SECONDS_FIRST": "1",
 }
 
 

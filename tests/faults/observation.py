@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Event, Thread
 
 from confluent_kafka import OFFSET_BEGINNING, Message, TopicPartition
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from schemas.cloudevents import decode
 from schemas.events import ResultCompleted, ResultFailed, UsageRecorded
@@ -24,17 +25,20 @@ from services.local.ports import LOOPBACK
 from services.runtime import groups
 from services.runtime.database import reading
 from services.runtime.kafka import consumer_config, create_consumer, topic_name
+from services.webhook_registry.tables import DELIVERIES
 from tests.faults.checker import Debit, Observed, Result
 from tests.faults.history import Upload
 from tests.faults.installation import Installation
+from tests.faults.receiver import Receiver
 from tests.support.unread import unread_records
 
 
 @dataclass
 class Downstream:
-    """A read_committed consumer of results and usage, from their beginning, beside the proxies."""
+    """A read_committed consumer of results and usage, from their beginning, beside the proxies; and a webhook's."""
 
     where: Installation
+    receiver: Receiver
     results: list[ResultCompleted | ResultFailed] = field(default_factory=list)
     usage: list[UsageRecorded] = field(default_factory=list)
     arrived: dict[str, float] = field(default_factory=dict)
@@ -90,6 +94,10 @@ def observe(where: Installation, downstream: Downstream, keys: Mapping[str, str]
             where.kafka_settings, groups.EXTRACTOR, (topic for topic in TOPICS if topic.is_lane)
         )
     }
+    # In this order: what is delivered between the two is in both.
+    observed.to_be_told = to_be_told(where.engine, datetime.now(UTC))
+    observed.told = {downstream.receiver.user_id: frozenset(downstream.receiver.told)}
+    observed.unsigned = downstream.receiver.unsigned
     observed.audit_findings = [f"{finding.subject}: {finding.detail}" for finding in audit(where.engine).findings]
     return observed
 
@@ -112,6 +120,17 @@ def _read_ledger(where: Installation, observed: Observed) -> None:
     ]
     observed.grants = {row.reference: (row.user_id, row.amount) for row in rows if row.kind == "grant"}
     observed.balances = {user: row.balance for row in balances if (user := user_of(row.id)) is not None}
+
+
+def to_be_told(engine: Engine, now: datetime) -> frozenset[str]:
+    """Ids of results whose delivery was tried, and whose next attempt lies ahead.
+
+    One that was never tried, or that nobody takes up although it is due, is not among them.
+    """
+    tried = (DELIVERIES.c.status == "pending") & (DELIVERIES.c.attempts > 0)
+    statement = select(DELIVERIES.c.result_id).where(tried, DELIVERIES.c.next_attempt_at > now)
+    with reading(engine) as connection:
+        return frozenset(connection.execute(statement).scalars())
 
 
 def _told(port: int, keys: Mapping[str, str]) -> dict[str, int]:

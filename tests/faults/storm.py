@@ -35,6 +35,8 @@ class Weather:
     gap_seconds: float = 0.0
     """The longest time without a result, from the first fault to the last result."""
     gap_during: list[str] = field(default_factory=list)
+    told: int = 0
+    """Results that a webhook had been told of by the end."""
     violations: list[Violation] = field(default_factory=list)
 
     @property
@@ -69,6 +71,7 @@ class Storms:
         healed_at = time.monotonic()
         observed = self._settle()
         weather.settled_seconds = time.monotonic() - healed_at
+        weather.told = sum(len(told) for told in observed.told.values())
         weather.violations += check(self.history, observed)
         weather.violations += [Violation("no replica halts", "services", halt) for halt in self.where.replicas.halts]
         weather.gap_seconds, weather.gap_during = self._longest_gap(began_at, weather.struck)

@@ -34,6 +34,7 @@ def _observed() -> Observed:
         balances={"alice": 48},
         told_balances=[{"alice": 48}, {"alice": 48}],
         unread={"ocr-extractor": 0},
+        told={"alice": {ID}},
     )
 
 
@@ -60,6 +61,10 @@ def test_a_history_that_kept_every_promise_has_no_violation() -> None:
         ("a balance is the sum of entries", lambda seen: replace(seen, balances={"alice": 49})),
         ("a balance is the sum of entries", lambda seen: replace(seen, told_balances=[{"alice": 100}])),
         ("nothing is stuck", lambda seen: replace(seen, unread={"ocr-extractor": 1})),
+        ("a webhook is told of every result", lambda seen: replace(seen, told={"alice": set()})),
+        ("a webhook is told of its user's results alone", lambda seen: replace(seen, told={"alice": {ID, "other"}})),
+        ("a webhook is told of its user's results alone", lambda seen: replace(seen, told={"bob": {ID}})),
+        ("what a webhook is told is signed", lambda seen: replace(seen, unsigned=1)),
         ("the audit finds nothing", lambda seen: replace(seen, audit_findings=["entry 1: changed"])),
     ],
 )
@@ -90,6 +95,10 @@ def test_a_post_whose_fate_is_not_known_breaks_nothing(status: int | None) -> No
     history = _history()
     history.posts = [Post("alice", KEY, status, {}, Outcome.UNKNOWN)]
     assert check(history, _observed()) == []
+
+
+def test_a_result_that_is_still_to_be_told_breaks_nothing() -> None:
+    assert check(_history(), replace(_observed(), told={"alice": set()}, to_be_told={ID})) == []
 
 
 def test_an_upload_of_unknown_fate_is_owed_a_result_only_if_it_is_stored() -> None:

@@ -28,4 +28,5 @@ def test_every_promise_is_kept_in_a_storm_of_faults(
         coverage.lacked("kafka", f"the storm of faults needs processes: {error}")
         pytest.skip(str(error))
     assert weather.struck, "faults happened"
+    assert weather.told, "somebody was told of results"
     assert weather.violations == []
