@@ -42,7 +42,7 @@ from services.extractor.retrying import Retries
 from services.extractor.settings import ExtractorSettings
 from services.extractor.store_threads import StoreThreads
 from services.extractor.trail import DOWNLOAD, PUBLISH, RECOGNISE, STORE, Trail
-from services.runtime.dead_letters import UndecodableRun
+from services.runtime.dead_letters import UndecodableRun, dead_letter
 from services.runtime.errors import TransientError
 from services.runtime.metrics import ABANDONED_RECORDS, DROPPED_REQUESTS, LOOP_TICK, OPEN_RECORDS, RESULTS
 from services.runtime.settings import KafkaSettings
@@ -191,8 +191,8 @@ class Worker:
         except Undecodable as error:
             self._undecodable.add(message, str(error))
             partition = (str(message.topic()), int(message.partition() or 0))
-            letter = self._outgoing.dead_letter(message, str(error))
-            self._publication.add(partition, Finished(int(message.offset() or 0), letter, None))
+            letter = dead_letter(message, str(error))
+            self._publication.add(partition, Finished(int(message.offset() or 0), [letter], None))
             return
         self._undecodable.end()
         number = next(self._numbers)
