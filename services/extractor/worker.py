@@ -137,7 +137,9 @@ class Worker:
         self._consumer.close()
         for partition in list(self._open):
             self._dropped(partition)
-        self._threads.close()
+        # A download that was under way has written its file after its record was dropped.
+        for number, _outcome in self._threads.close():
+            self._spooled(number).unlink(missing_ok=True)
         for job in self._jobs.values():
             job.trail.end("abandoned")
 
@@ -197,7 +199,7 @@ class Worker:
         self._undecodable.end()
         number = next(self._numbers)
         trail = Trail(_LANE_TOPICS[lane], attributes)
-        job = Job(number, lane, request, author, self._facts.spool / str(number), trail)
+        job = Job(number, lane, request, author, self._spooled(number), trail)
         try:
             starts = self._consumer.starts.begin(job.partition, author.offset)
         except KafkaException as error:
@@ -243,10 +245,13 @@ class Worker:
 
         self._threads.submit(job.number, guarded)
 
+    def _spooled(self, number: int) -> Path:
+        return self._facts.spool / str(number)
+
     def _stepped(self, number: int, outcome: steps.Outcome | Exception) -> None:
         job = self._jobs.get(number)
         if job is None:
-            (self._facts.spool / str(number)).unlink(missing_ok=True)
+            self._spooled(number).unlink(missing_ok=True)
         elif isinstance(outcome, _StepFailed):
             self._step_failed(job, outcome)
         elif isinstance(outcome, Exception):
