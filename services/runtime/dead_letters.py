@@ -113,12 +113,16 @@ class UndecodableRun:
 
 
 class DeadLetters:
-    """Forwards undecodable records over a producer; halts the worker on a run of them."""
+    """Forwards undecodable records over a producer; halts the worker on a run of them. Of one thread.
+
+    Others may use the same producer, and have the reports of these letters delivered in their threads.
+    """
 
     def __init__(self, producer: Producer, consecutive_max: int = CONSECUTIVE_MAX) -> None:
         self._producer = producer
         self._run = UndecodableRun(consecutive_max)
         self._rejected: str | None = None
+        self._kept = True
 
     def decoded(self) -> None:
         """A record was fine: the run of undecodable ones ends."""
@@ -149,17 +153,20 @@ class DeadLetters:
             BrokerUnavailable: it rejected a dead letter, which is lost unless it is added again.
         """
         remaining = self._producer.flush(timeout_seconds)
+        self._kept = not remaining
         rejected, self._rejected = self._rejected, None
         if rejected is not None:
             raise BrokerUnavailable(f"a dead letter was rejected: {rejected}")
         return remaining
 
     def keep(self, timeout_seconds: float) -> None:
-        """Waits until the broker has every dead letter.
+        """Waits until the broker has every dead letter; where none was added, for nothing.
 
         Raises:
             BrokerUnavailable: it has not acknowledged one in time, or rejected one.
         """
+        if self._kept:
+            return  # A flush would wait for what others send over the same producer.
         remaining = self.flush(timeout_seconds)
         if remaining:
             raise BrokerUnavailable(f"{remaining} records not acknowledged within {timeout_seconds} s")
@@ -169,6 +176,7 @@ class DeadLetters:
             self._rejected = error.str()
 
     def _produce(self, letter: Record) -> None:
+        self._kept = False
         try:
             self._producer.produce(
                 letter.topic, key=letter.key, value=letter.value, headers=letter.headers, on_delivery=self._report

@@ -1,14 +1,16 @@
 """Every record fits into its dead letter, and what was cut is told."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.cloudevents import Headers
-from services.runtime.dead_letters import TRUNCATED, dead_letter, foreign_dead_letter
+from services.runtime.dead_letters import TRUNCATED, DeadLetters, dead_letter, foreign_dead_letter
+from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import MESSAGE_BYTES_MAX, create_producer
 from services.runtime.settings import KafkaSettings
 from services.runtime.transactions import Record
@@ -124,3 +126,63 @@ def test_a_message_that_did_not_come_by_kafka_is_cut_alike() -> None:
     send(letter)
     assert (TRUNCATED, str(len(body))) in letter.headers
     assert ("ce_id", "sqs/1") in letter.headers
+
+
+class Flushed:
+    """A producer that counts its flushes and acknowledges as it is told."""
+
+    flushes = 0
+    remaining = 0
+    error: KafkaError | None = None
+    reports: list[Callable[[KafkaError | None, Message], None]]
+
+    def __init__(self) -> None:
+        self.reports = []
+
+    def produce(self, _topic: str, on_delivery: Callable[[KafkaError | None, Message], None], **_: object) -> None:
+        self.reports.append(on_delivery)
+
+    def flush(self, _timeout: float) -> int:
+        self.flushes += 1
+        if not self.remaining:
+            for report in self.reports:
+                report(self.error, cast(Message, None))
+            self.reports.clear()
+        return self.remaining
+
+
+def test_the_producer_is_flushed_only_where_a_letter_was_added() -> None:
+    producer = Flushed()
+    letters = DeadLetters(cast(Producer, producer))
+    letters.decoded()
+    letters.keep(1)
+    assert producer.flushes == 0
+    letters.add(cast(Message, Arrived(b"k", b"v")), "because")
+    letters.keep(1)
+    letters.keep(1)
+    assert producer.flushes == 1
+
+
+def test_a_letter_that_is_not_acknowledged_yet_is_flushed_again() -> None:
+    producer = Flushed()
+    letters = DeadLetters(cast(Producer, producer))
+    producer.remaining = 1
+    letters.add_foreign("lane", "sqs/1", b"v", "because")
+    for flushes in (1, 2):
+        with pytest.raises(BrokerUnavailable, match="1 records not acknowledged"):
+            letters.keep(1)
+        assert producer.flushes == flushes
+    producer.remaining = 0
+    letters.keep(1)
+    letters.keep(1)
+    assert producer.flushes == 3
+
+
+def test_a_letter_that_was_rejected_is_told_once() -> None:
+    producer = Flushed()
+    producer.error = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large")
+    letters = DeadLetters(cast(Producer, producer))
+    letters.add_foreign("lane", "sqs/1", b"v", "because")
+    with pytest.raises(BrokerUnavailable, match="rejected: too large"):
+        letters.keep(1)
+    letters.keep(1)
