@@ -33,7 +33,7 @@ def list_letters(
 
 @app.command()
 def show(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
-    """Show one dead letter with its headers and its body."""
+    """Show one dead letter with its headers and its body; `truncated_from_bytes` tells of one that is cut."""
     letter = _find([letter_id])[0]
     headers = {name: _text(value) for name, value in letter.headers}
     body = None if letter.value is None else letter.value[:_SHOWN_BYTES_MAX].decode("utf-8", "backslashreplace")
@@ -46,7 +46,10 @@ def replay(
     everything: Annotated[bool, typer.Option("--all", help="All that `list` shows.")] = False,
     topic: TopicName = None,
 ) -> None:
-    """Send records to their topics again, as they came: after an upgrade that can decode them."""
+    """Send records to their topics again, as they came: after an upgrade that can decode them.
+
+    A letter that is cut is refused, the others are sent; the exit status is 1 then.
+    """
     from services.runtime.dead_letter_topics import replay as run
     from services.runtime.errors import BrokerUnavailable
     from services.runtime.settings import KafkaSettings
@@ -59,10 +62,14 @@ def replay(
     else:
         letters = _find(letter_ids or [])
     try:
-        run(KafkaSettings(), letters)
+        refused = run(KafkaSettings(), letters)
     except BrokerUnavailable as error:
         raise _failure(str(error)) from error
-    print(f"{len(letters)} records sent again")
+    print(f"{len(letters) - len(refused)} records sent again")
+    for letter in refused:
+        typer.echo(f"{letter.id} is not sent: it is cut, {_cut(letter)}; its producer has to send it again", err=True)
+    if refused:
+        raise typer.Exit(1)
 
 
 @contextmanager
@@ -93,7 +100,17 @@ def _find(letter_ids: Sequence[str]) -> "list[DeadLetter]":
 
 
 def _fields(letter: "DeadLetter") -> dict[str, object]:
-    return {"id": letter.id, "topic": letter.topic, "at": _time(letter), "reason": letter.reason}
+    return {
+        "id": letter.id,
+        "topic": letter.topic,
+        "at": _time(letter),
+        "reason": letter.reason,
+        "truncated_from_bytes": letter.truncated_from_bytes,
+    }
+
+
+def _cut(letter: "DeadLetter") -> str:
+    return f"{len(letter.value or b'')} of the {letter.truncated_from_bytes} bytes of its value are kept"
 
 
 def _time(letter: "DeadLetter") -> str:

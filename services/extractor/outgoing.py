@@ -3,14 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from confluent_kafka import Message
-
 from schemas.cloudevents import Attributes, encode
 from schemas.document import Document
 from schemas.events import Event, Failure, OcrRequest, Origin, ResultRefused
 from schemas.identity import document_key
 from schemas.topics import REQUESTS, RESULTS, UPLOADS, USAGE, Topic, upload_key
-from services.runtime.dead_letters import dead_letter_headers
 from services.runtime.kafka import dead_letters_name, topic_name
 from services.runtime.producing import attributes_for
 from services.runtime.settings import KafkaSettings
@@ -63,17 +60,6 @@ class Outgoing:
         again = request.model_copy(update={"origin": Origin.PASSED_ON})
         key = upload_key(request.user_id, request.key, self._settings.upload_spread)
         return [self._record(UPLOADS, key, again, request.key, request.result_id, asked)]
-
-    def dead_letter(self, message: Message, reason: str) -> list[Record]:
-        """The record as it came, with the reason."""
-        return [
-            Record(
-                topic=f"{message.topic()}.dlq",
-                key=message.key(),
-                value=message.value(),
-                headers=dead_letter_headers(message, reason),
-            )
-        ]
 
     def _record(
         self, topic: Topic, key: str, event: Event, subject: str, correlation_id: str, asked: Attributes

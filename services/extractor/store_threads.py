@@ -42,11 +42,13 @@ class StoreThreads(Generic[T]):
             except queue.Empty:
                 return ended
 
-    def close(self) -> None:
-        """Waits for the steps under way and drops those that have not begun."""
+    def close(self) -> list[tuple[int, T | Exception]]:
+        """Waits for the steps under way, drops those that have not begun, and returns what has ended as `collect`."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        ended = self.collect()
         self._reader.close()
         self._writer.close()
+        return ended
 
     def _run(self, number: int, step: Callable[[], T]) -> None:
         try:

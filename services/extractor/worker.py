@@ -42,7 +42,7 @@ from services.extractor.retrying import Retries
 from services.extractor.settings import ExtractorSettings
 from services.extractor.store_threads import StoreThreads
 from services.extractor.trail import DOWNLOAD, PUBLISH, RECOGNISE, STORE, Trail
-from services.runtime.dead_letters import UndecodableRun
+from services.runtime.dead_letters import UndecodableRun, dead_letter
 from services.runtime.errors import TransientError
 from services.runtime.metrics import ABANDONED_RECORDS, DROPPED_REQUESTS, LOOP_TICK, OPEN_RECORDS, RESULTS
 from services.runtime.settings import KafkaSettings
@@ -137,7 +137,9 @@ class Worker:
         self._consumer.close()
         for partition in list(self._open):
             self._dropped(partition)
-        self._threads.close()
+        # A download that was under way has written its file after its record was dropped.
+        for number, _outcome in self._threads.close():
+            self._spooled(number).unlink(missing_ok=True)
         for job in self._jobs.values():
             job.trail.end("abandoned")
 
@@ -191,13 +193,13 @@ class Worker:
         except Undecodable as error:
             self._undecodable.add(message, str(error))
             partition = (str(message.topic()), int(message.partition() or 0))
-            letter = self._outgoing.dead_letter(message, str(error))
-            self._publication.add(partition, Finished(int(message.offset() or 0), letter, None))
+            letter = dead_letter(message, str(error))
+            self._publication.add(partition, Finished(int(message.offset() or 0), [letter], None))
             return
         self._undecodable.end()
         number = next(self._numbers)
         trail = Trail(_LANE_TOPICS[lane], attributes)
-        job = Job(number, lane, request, author, self._facts.spool / str(number), trail)
+        job = Job(number, lane, request, author, self._spooled(number), trail)
         try:
             starts = self._consumer.starts.begin(job.partition, author.offset)
         except KafkaException as error:
@@ -243,10 +245,13 @@ class Worker:
 
         self._threads.submit(job.number, guarded)
 
+    def _spooled(self, number: int) -> Path:
+        return self._facts.spool / str(number)
+
     def _stepped(self, number: int, outcome: steps.Outcome | Exception) -> None:
         job = self._jobs.get(number)
         if job is None:
-            (self._facts.spool / str(number)).unlink(missing_ok=True)
+            self._spooled(number).unlink(missing_ok=True)
         elif isinstance(outcome, _StepFailed):
             self._step_failed(job, outcome)
         elif isinstance(outcome, Exception):

@@ -74,7 +74,7 @@ class SqsSource:
         self._client = client
         self._queue_url = queue_url
         self._requester = requester
-        self._dead_letters = DeadLetters(producer)
+        self._producer = producer
         self._dead_letter_topic = dead_letter_topic
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
@@ -84,20 +84,22 @@ class SqsSource:
         """Works until `stopping`, through any absence of the queue or of the store.
 
         Raises:
-            Halt: a run of undecodable notifications.
+            Halt: a run of undecodable notifications, all of them this thread's.
         """
+        # Of this thread alone: whose dead letter was rejected keeps his messages, whoever hears of it.
+        dead_letters = DeadLetters(self._producer)
         backoff = Backoff(seconds_max=PAUSE_SECONDS_MAX)
         while not stopping():
             tick()
             try:
-                self.take_one_batch(stopping)
+                self.take_one_batch(stopping, dead_letters)
                 backoff.succeeded()
             except TransientError as error:
                 # Nothing was deleted: what was received is seen again when its visibility timeout ends.
                 _log.warning("the queue waits", extra={"reason": str(error)})
                 sleep_unless(stopping, backoff.failed())
 
-    def take_one_batch(self, stopping: Callable[[], bool]) -> int:
+    def take_one_batch(self, stopping: Callable[[], bool], dead_letters: DeadLetters) -> int:
         """Takes up to ten messages through and returns how many.
 
         1. Receive; from here on the messages are hidden from others for the visibility timeout.
@@ -110,25 +112,25 @@ class SqsSource:
         deadline = time.monotonic() + self._visibility_seconds - _RESERVE_SECONDS
         messages = self._receive()
         keys: dict[str, ObjectKey] = {}
-        undecodable = [message for message in messages if not self._sort_out(message, keys)]
+        undecodable = [message for message in messages if not self._sort_out(message, keys, dead_letters)]
         if keys:
             self._requester.request(keys, Origin.NOTIFICATION, lambda: time.monotonic() > deadline or stopping())
-        if undecodable and self._dead_letters.flush(_DEAD_LETTER_SECONDS):
+        if undecodable and dead_letters.flush(_DEAD_LETTER_SECONDS):
             raise GaveUp("the broker has not acknowledged the dead letters yet")
         if messages:
             self._delete(messages)
         return len(messages)
 
-    def _sort_out(self, message: "MessageTypeDef", keys: dict[str, ObjectKey]) -> bool:
+    def _sort_out(self, message: "MessageTypeDef", keys: dict[str, ObjectKey], dead_letters: DeadLetters) -> bool:
         body = message.get("Body", "").encode("utf-8", "surrogatepass")
         try:
             sorted_out = sort_out(body, self._requester.bucket)
         except Undecodable as reason:
             NOTIFICATIONS.labels(source=_SOURCE, fate=Fate.UNDECODABLE).inc()
             origin = f"sqs/{message.get('MessageId')}"
-            self._dead_letters.add_foreign(self._dead_letter_topic, origin, body, str(reason))
+            dead_letters.add_foreign(self._dead_letter_topic, origin, body, str(reason))
             return False
-        self._dead_letters.decoded()
+        dead_letters.decoded()
         NOTIFICATIONS.labels(source=_SOURCE, fate=sorted_out.fate).inc()
         keys.update(sorted_out.keys)
         return True

@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.cloudevents import Headers
 from schemas.topics import Topic
+from services.runtime.dead_letters import TRUNCATED
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import consumer_config, create_consumer, create_producer, dead_letters_name, topic_name
 from services.runtime.settings import KafkaSettings
@@ -30,6 +31,8 @@ class DeadLetter:
     value: bytes | None
     headers: Headers
     """As the record had them."""
+    truncated_from_bytes: int | None = None
+    """How long the value was, of a record that was too large for its dead letter: value, key or headers are cut."""
 
 
 def read_dead_letters(settings: KafkaSettings, topics: Sequence[Topic]) -> Iterator[DeadLetter]:
@@ -54,11 +57,12 @@ def read_dead_letters(settings: KafkaSettings, topics: Sequence[Topic]) -> Itera
         consumer.close()
 
 
-def replay(settings: KafkaSettings, letters: Sequence[DeadLetter]) -> None:
+def replay(settings: KafkaSettings, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
     """Produces the records again as they were, and returns when the broker has them all.
 
     A record that was taken meanwhile is recognised like every other duplicate; one that still cannot be decoded
-    becomes a dead letter again, of its new place.
+    becomes a dead letter again, of its new place. Those that are cut are not sent but returned: half a record is
+    another record.
 
     Raises:
         BrokerUnavailable: not all of them were acknowledged; repeating it is safe.
@@ -71,6 +75,8 @@ def replay(settings: KafkaSettings, letters: Sequence[DeadLetter]) -> None:
 
     try:
         for letter in letters:
+            if letter.truncated_from_bytes is not None:
+                continue
             producer.produce(
                 letter.topic, key=letter.key, value=letter.value, headers=letter.headers, on_delivery=report
             )
@@ -80,6 +86,7 @@ def replay(settings: KafkaSettings, letters: Sequence[DeadLetter]) -> None:
     unacknowledged = producer.flush(_SECONDS_MAX)
     if unacknowledged or problems:
         raise BrokerUnavailable(f"{unacknowledged + len(problems)} records were not acknowledged: {problems[:1]}")
+    return [letter for letter in letters if letter.truncated_from_bytes is not None]
 
 
 def _messages(consumer: Consumer, name: str) -> Iterator[Message]:
@@ -110,6 +117,7 @@ def _letter(message: Message, topic: str) -> DeadLetter:
         for name, value in pairs
     }
     _kind, milliseconds = message.timestamp()
+    truncated_from = texts.get(TRUNCATED, "")
     return DeadLetter(
         id=texts.get("ce_id", f"{message.topic()}/{message.partition()}/{message.offset()}"),
         topic=texts.get("dlq-topic", topic),
@@ -117,9 +125,6 @@ def _letter(message: Message, topic: str) -> DeadLetter:
         at=datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None,
         key=message.key(),
         value=message.value(),
+        truncated_from_bytes=int(truncated_from) if truncated_from.isdecimal() else None,
         headers=[(name.removeprefix(_ORIGINAL), value) for name, value in pairs if name.startswith(_ORIGINAL)],
     )
-
-
-def _text(value: str | bytes | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

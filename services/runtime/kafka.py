@@ -13,6 +13,9 @@ from services.runtime.settings import KafkaSettings
 
 Config = dict[str, str | int | float | bool]
 
+MESSAGE_BYTES_MAX = 1024 * 1024
+"""What a producer sends at most as one message, before compression."""
+
 _log = logging.getLogger(__name__)
 _log.addFilter(OnceInAWhile())
 
@@ -62,7 +65,7 @@ def producer_config(settings: KafkaSettings, *, linger_ms: int, transactional_id
         "compression.type": "lz4",
         # Java clients' partitioner, so that a key meets the same partition whoever writes it.
         "partitioner": "murmur2_random",
-        "message.max.bytes": 1024 * 1024,
+        "message.max.bytes": MESSAGE_BYTES_MAX,
     }
     if transactional_id is not None:
         config["transactional.id"] = settings.topic_prefix + transactional_id

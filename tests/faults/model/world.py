@@ -323,7 +323,8 @@ class _AtOnce:
         ended, self._done = self._done, []
         return ended
 
-    def close(self) -> None:
-        """Ends."""
+    def close(self) -> list[tuple[int, Any]]:
+        """Ends, and returns what has ended since."""
         self.waitable.close()
         self._other.close()
+        return self.collect()

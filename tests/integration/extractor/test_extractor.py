@@ -1,5 +1,6 @@
 """The extractor against real Kafka and a real object store, with an engine that does what the picture says."""
 
+import os
 import signal
 from collections import Counter
 from dataclasses import replace
@@ -236,6 +237,24 @@ def test_an_undecodable_record_is_a_dead_letter_once_with_reason_and_origin(stag
     carried = [{name: str(value) for name, value in _headers(message)} for message in letters.messages]
     assert all(REQUESTS.name in headers["dlq-topic"] for headers in carried)
     assert all(headers["dlq-reason"] and headers["dlq-offset"] for headers in carried)
+
+
+def test_an_undecodable_record_as_large_as_its_topic_takes_is_one_dead_letter_and_the_rest_goes_on(
+    stage: Stage,
+) -> None:
+    stage.start_ready(EXTRACTOR)
+    large = os.urandom(REQUESTS.message_bytes_max - 200)
+    stage.produce_raw(REQUESTS, "k", large, [])
+    stage.ask(uploaded(stage, "a.png", picture()))
+    await_results(stage, 1)
+    wait_for(lambda: committed(stage) == 2, "both are finished")
+    letters = Topics(stage.kafka, (replace(REQUESTS, name=REQUESTS.dead_letters),))
+    letters.start()
+    wait_for(lambda: len(letters.messages) >= 1, "the dead letter")
+    letters.close()
+    (letter,) = letters.messages
+    assert ("dlq-truncated", str(len(large)).encode()) in _headers(letter)
+    assert large.startswith(letter.value() or b"-")
 
 
 def _headers(message: Message) -> list[tuple[str, str | bytes | None]]:

@@ -1,5 +1,6 @@
 """What the ledger does when something fails: on the real broker."""
 
+import os
 import shutil
 import threading
 import time
@@ -47,6 +48,23 @@ def test_undecodable_records_are_dead_letters_and_the_rest_goes_on(
     with running(kafka_settings, sqlite_engine):
         eventually(lambda: wire.heartbeats(0) != [])
     assert len(wire.records(dead_letters_name(kafka_settings, USAGE))) == 2
+
+
+def test_an_undecodable_record_as_large_as_its_topic_takes_is_one_dead_letter_and_the_rest_goes_on(
+    wire: Wire, kafka_settings: KafkaSettings, sqlite_engine: Engine
+) -> None:
+    large = os.urandom(USAGE.message_bytes_max - 200)
+    wire.send_raw(large, [("traceparent", b"00-1-2-01")], partition=0)
+    wire.send([usage("r1")], partition=0)
+    with running(kafka_settings, sqlite_engine):
+        eventually(lambda: balance(sqlite_engine, "alice") == -200)
+    (letter,) = wire.records(dead_letters_name(kafka_settings, USAGE))
+    headers = dict(letter.headers() or [])
+    assert (headers["dlq-offset"], headers["dlq-truncated"]) == (b"0", str(len(large)).encode())
+    assert headers["original-traceparent"] == b"00-1-2-01"
+    kept = letter.value() or b""
+    assert large.startswith(kept)
+    assert len(kept) > len(large) - 4096
 
 
 def test_a_run_of_undecodable_records_halts(wire: Wire, kafka_settings: KafkaSettings, sqlite_engine: Engine) -> None:

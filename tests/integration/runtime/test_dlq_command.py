@@ -17,6 +17,8 @@ from tests.support.parts import KafkaPart
 
 Run = Callable[..., Result]
 
+_LARGE_BYTES = UPLOADS.message_bytes_max - 200
+
 
 @pytest.fixture
 def settings(kafka: KafkaPart, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
@@ -82,6 +84,36 @@ def test_a_replayed_record_is_on_its_topic_again_as_it_came(
     assert (again.key(), again.value(), again.headers()) == (b"key-1", b"body 1", [("ce_id", b"e1")])
     assert run("replay", "--all").stdout == "2 records sent again\n"
     assert len(_records(settings, 5)) == 5
+
+
+@pytest.fixture
+def cut_letter(settings: KafkaSettings, letters: list[str]) -> str:
+    """A third dead letter, of a record that was as large as its topic takes; returns its id."""
+    name, producer = topic_name(settings, UPLOADS), create_producer(settings, linger_ms=0)
+    producer.produce(name, value=b"x" * _LARGE_BYTES)
+    producer.flush(10)
+    dead = DeadLetters(producer)
+    dead.add(_records(settings, 3)[2], "too large to be anything")
+    dead.keep(10)
+    return f"{name}/0/{len(letters)}"
+
+
+def test_a_letter_that_is_cut_is_shown_as_such(run: Run, cut_letter: str) -> None:
+    shown = json.loads(run("show", cut_letter).stdout)
+    assert (shown["truncated_from_bytes"], shown["body"][:3]) == (_LARGE_BYTES, "xxx")
+    told = [json.loads(line) for line in run("list", "--json").stdout.splitlines()]
+    assert [each["truncated_from_bytes"] for each in told] == [None, None, _LARGE_BYTES]
+
+
+def test_a_letter_that_is_cut_is_not_replayed_and_the_others_are(
+    run: Run, cut_letter: str, settings: KafkaSettings
+) -> None:
+    answer = run("replay", "--all")
+    assert (answer.exit_code, answer.stdout) == (1, "2 records sent again\n")
+    assert f"{cut_letter} is not sent: it is cut" in answer.stderr
+    assert f"of the {_LARGE_BYTES} bytes of its value" in answer.stderr
+    assert [each.value() for each in _records(settings, 5)[3:]] == [b"body 0", b"body 1"]
+    assert run("replay", cut_letter).exit_code == 1
 
 
 def test_what_is_to_be_replayed_has_to_be_said(run: Run, letters: list[str]) -> None:
