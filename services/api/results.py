@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, and_, or_, select
+from sqlalchemy import Connection, Engine, RowMapping, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.document import Document
@@ -122,6 +122,17 @@ def list_deleted(engine: Engine, tombstone: Document) -> None:
     with transaction(engine) as connection:
         statement = _upsert(connection.dialect.name, list(row), changed, RESULTS.c.status != ResultStatus.DELETED)
         _execute(connection, statement, [row])
+
+
+def list_removed(engine: Engine, user_id: str, result_id: str, removed_at: datetime) -> None:
+    """Lists a result as deleted of which no document tells anything. Raises `DatabaseUnavailable`."""
+    # What it cost stays in the ledger, and hence here.
+    kept = _KEPT | {"tokens_used"}
+    values: dict[str, Any] = {column.name: None for column in RESULTS.columns if column.name not in kept}
+    values |= {"status": ResultStatus.DELETED, "finished_at": removed_at}
+    own = and_(RESULTS.c.id == result_id, RESULTS.c.user_id == user_id, RESULTS.c.status != ResultStatus.DELETED)
+    with transaction(engine) as connection:
+        connection.execute(update(RESULTS).where(own).values(values))
 
 
 class PendingWriter:

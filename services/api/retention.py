@@ -16,12 +16,13 @@ from services.api.tables import RESULTS
 from services.runtime.backoff import Backoff
 from services.runtime.database import reading
 from services.runtime.documents import DocumentStore
-from services.runtime.errors import TransientError
-from services.runtime.metrics import RESULTS_EXPIRED
+from services.runtime.errors import Halt, TransientError
+from services.runtime.metrics import RESULTS_EXPIRED, RETENTION_FAULTS, RETENTION_ROUND
 
 _log = logging.getLogger(__name__)
 
 _PAGE_ROWS = 200
+_FAULT_SECONDS = 60.0
 _CLOSE_SECONDS_MAX = 10.0
 
 
@@ -62,6 +63,8 @@ def bury_expired(
        object again, whoever asks, and a charge that is still to come is made.
     2. The list says so. After a crash between 1 and 2 the next pass finds the tombstone, and says it.
 
+    What cannot be buried, as what is no document of this version, is told, counted and left.
+
     Raises:
         TransientError: a dependency is away; the next pass goes on.
     """
@@ -69,12 +72,26 @@ def bury_expired(
     for each in expired_results(engine, before):
         if stopping():
             break
-        tombstone = documents.bury(each.user_id, each.id, now)
-        if tombstone is not None:
-            list_deleted(engine, tombstone)
+        if _bury(engine, documents, each, now):
             RESULTS_EXPIRED.inc()
             count += 1
     return count
+
+
+def _bury(engine: Engine, documents: DocumentStore, expired: Expired, now: datetime) -> bool:
+    try:
+        tombstone = documents.bury(expired.user_id, expired.id, now)
+        if tombstone is not None:
+            list_deleted(engine, tombstone)
+    except TransientError:
+        raise
+    except Exception as error:
+        # Whatever is wrong with one must not keep the others. The cause of a `Halt` may quote the text: no traceback.
+        RETENTION_FAULTS.labels("document").inc()
+        told = not isinstance(error, Halt)
+        _log.error("retention passes over a document: %s", error, exc_info=told, extra={"result_id": expired.id})
+        return False
+    return tombstone is not None
 
 
 class Retention:
@@ -87,12 +104,14 @@ class Retention:
         *,
         kept_days: float,
         pause_seconds: float,
+        fault_seconds: float = _FAULT_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine = engine
         self._documents = documents
         self._kept = timedelta(days=kept_days)
         self._pause_seconds = pause_seconds
+        self._fault_seconds = fault_seconds
         self._now = now
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
@@ -100,6 +119,7 @@ class Retention:
     def start(self) -> None:
         """Begins; where results are kept for ever there is nothing to begin."""
         if self._kept:
+            RETENTION_ROUND.set_to_current_time()
             self._thread.start()
 
     def close(self) -> None:
@@ -118,7 +138,13 @@ class Retention:
                 _log.warning("retention goes on later: %s", error)
                 self._stopping.wait(backoff.failed())
                 continue
+            except Exception:
+                RETENTION_FAULTS.labels("round").inc()
+                _log.exception("retention met an unexpected error and starts over")
+                self._stopping.wait(self._fault_seconds)
+                continue
             backoff.succeeded()
+            RETENTION_ROUND.set_to_current_time()
             if count:
                 _log.info("results expired", extra={"count": count})
             self._stopping.wait(self._pause_seconds)

@@ -1,5 +1,6 @@
 """`ocr-services erase USER`: what is kept of a person is removed, in the order in which nothing comes back."""
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,8 +9,10 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from services.runtime.object_store import ObjectStore
+    from services.runtime.documents import DocumentStore
+    from services.runtime.object_store import ObjectStore, StoredObject
 
+_FAILURES_IN_A_ROW_MAX = 3
 _REMAINS = """\
 What remains, and for how long:
   events with keys and texts, until their topics forget them (ocr.results 7 days, ocr.usage 30, ledger.entries 365)
@@ -42,14 +45,32 @@ def erase(
         # 3. The files before the results: without a file nothing is read anew while the results go.
         typer.echo(f"{_delete_files(objects, settings.uploads_bucket, user)} versions of files deleted")
         # 4. Tombstones, not gaps: a gap would be an upload that was not read yet.
-        typer.echo(f"{_bury_results(engine, objects, settings.results_bucket, user)} results deleted")
+        buried = _bury_results(engine, objects, settings.results_bucket, user)
+        typer.echo(f"{buried.count} results deleted")
     except TransientError as error:
         typer.echo(f"Not all of it is done; put this right, and run it again: {error}", err=True)
         raise typer.Exit(1) from error
     finally:
         engine.dispose()
         objects.close()
+    for problem in buried.removed:
+        typer.echo(f"  removed without a tombstone: {problem}")
+    if buried.left:
+        typer.echo("Not all of it is done; these are left, run it again:", err=True)
+        for problem in buried.left:
+            typer.echo(f"  {problem}", err=True)
+        raise typer.Exit(1)
     typer.echo(_REMAINS)
+
+
+@dataclass
+class _Buried:
+    count: int = 0
+    """Results that are deleted by this run."""
+    removed: list[str] = field(default_factory=list)
+    """What was no document of this version, and is gone with all it held."""
+    left: list[str] = field(default_factory=list)
+    """What could not be deleted, and why."""
 
 
 def _revoke_keys(engine: "Engine", user: str) -> int:
@@ -79,22 +100,57 @@ def _delete_files(objects: "ObjectStore", bucket: str, user: str) -> int:
     return delete_all(objects.client, bucket, document_prefix(user))
 
 
-def _bury_results(engine: "Engine", objects: "ObjectStore", bucket: str, user: str) -> int:
+def _bury_results(engine: "Engine", objects: "ObjectStore", bucket: str, user: str) -> _Buried:
     from schemas.identity import document_prefix
-    from services.api.results import list_deleted
     from services.runtime.documents import DocumentStore
+    from services.runtime.errors import Halt, StoreUnavailable
+    from services.runtime.object_store import PreconditionFailed
     from services.runtime.old_versions import delete_old
 
-    documents, prefix, count = DocumentStore(objects, bucket), document_prefix(user), 0
+    documents, prefix, buried, in_a_row = DocumentStore(objects, bucket), document_prefix(user), _Buried(), 0
     for found in objects.list(bucket, prefix):
         result_id = found.key.removeprefix(prefix).removesuffix(".json")
-        before = documents.read(user, result_id)
-        if before is None:
-            continue
-        tombstone = documents.bury(user, result_id, datetime.now(UTC))
-        if tombstone is not None:
-            list_deleted(engine, tombstone)
-            count += before.document.deleted_at is None
+        try:
+            try:
+                buried.count += _bury(engine, documents, user, result_id)
+            except Halt as problem:
+                _remove(engine, objects, bucket, user, result_id, found)
+                buried.removed.append(str(problem))
+                buried.count += 1
+            in_a_row = 0
+        except PreconditionFailed:
+            buried.left.append(f"{bucket}/{found.key} changed meanwhile")
+        except StoreUnavailable as problem:
+            # One that the store cannot give must not keep the others; a store that is away must not be asked for all.
+            in_a_row += 1
+            if in_a_row == _FAILURES_IN_A_ROW_MAX:
+                raise
+            buried.left.append(f"{bucket}/{found.key}: {problem}")
     # A bucket with versions keeps what the tombstones have replaced.
     delete_old(objects.client, bucket, prefix)
-    return count
+    return buried
+
+
+def _bury(engine: "Engine", documents: "DocumentStore", user: str, result_id: str) -> bool:
+    """Whether this run deleted it."""
+    from services.api.results import list_deleted
+
+    before = documents.read(user, result_id)
+    if before is None:
+        return False
+    tombstone = documents.bury(user, result_id, datetime.now(UTC))
+    if tombstone is None:
+        return False
+    list_deleted(engine, tombstone)
+    return before.document.deleted_at is None
+
+
+def _remove(
+    engine: "Engine", objects: "ObjectStore", bucket: str, user: str, result_id: str, found: "StoredObject"
+) -> None:
+    """Removes what nobody can make a tombstone of. Its upload is gone already: nothing is read for the gap."""
+    from services.api.results import list_removed
+
+    # The list first: after a crash in between, the next run finds the object, and would not find the row.
+    list_removed(engine, user, result_id, datetime.now(UTC))
+    objects.delete_version(bucket, found.key, found.etag)

@@ -17,7 +17,7 @@ def retry(
 ) -> None:
     """Remove the documents of failures, so that the reconciler has their objects read again. Results stay."""
     from services.runtime.documents import DocumentStore
-    from services.runtime.errors import StoreUnavailable
+    from services.runtime.errors import Halt, StoreUnavailable
     from services.runtime.failed_documents import Choice, failures, remove
     from services.runtime.object_store import connect
     from services.runtime.settings import ObjectStoreSettings
@@ -27,8 +27,9 @@ def retry(
     documents = DocumentStore(objects, settings.results_bucket)
     choice = Choice(tuple(code or ()), user, _utc(since), _utc(until))
     count = 0
+    passed_over: list[Halt] = []
     try:
-        for failure in failures(objects, documents, choice):
+        for failure in failures(objects, documents, choice, passed_over.append):
             document = failure.document
             if not dry_run and not remove(objects, documents, failure):
                 print(f"{document.result_id}  {document.key}  changed meanwhile, left alone")
@@ -41,6 +42,11 @@ def retry(
     finally:
         objects.close()
     print(f"{count} failures {'found' if dry_run else 'removed; the reconciler requests their objects again'}")
+    if passed_over:
+        typer.echo("Left alone, because nobody can tell what they are:", err=True)
+        for problem in passed_over:
+            typer.echo(f"  {problem}", err=True)
+        raise typer.Exit(1)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -1,7 +1,7 @@
 """Failures that are to be tried again, as after an upgrade of the recogniser: their documents are removed."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from schemas.document import Document, DocumentStatus
 from schemas.events import ErrorCode
 from schemas.identity import document_key, document_prefix
 from services.runtime.documents import DocumentStore, StoredDocument
+from services.runtime.errors import Halt
 from services.runtime.object_store import ObjectStore, PreconditionFailed
 
 _KEY = re.compile(r"ocr/(?P<user_id>[^/]+)/(?P<result_id>[^/]+)\.json")
@@ -35,14 +36,24 @@ class Choice:
         )
 
 
-def failures(objects: ObjectStore, documents: DocumentStore, choice: Choice) -> Iterator[StoredDocument]:
-    """The chosen failures, in the order of their users. Raises `StoreUnavailable` while iterating."""
+def failures(
+    objects: ObjectStore, documents: DocumentStore, choice: Choice, pass_over: Callable[[Halt], None]
+) -> Iterator[StoredDocument]:
+    """The chosen failures, in the order of their users; `pass_over` is told of each document that cannot be read.
+
+    Raises:
+        StoreUnavailable: while iterating.
+    """
     prefix = _ALL if choice.user_id is None else document_prefix(choice.user_id)
     for listed in objects.list(documents.bucket, prefix):
         match = _KEY.fullmatch(listed.key)
         if match is None or (choice.since is not None and listed.modified_at < choice.since):
             continue
-        found = documents.read(match["user_id"], match["result_id"])
+        try:
+            found = documents.read(match["user_id"], match["result_id"])
+        except Halt as error:
+            pass_over(error)
+            continue
         if found is not None and choice.includes(found.document):
             yield found
 

@@ -68,6 +68,13 @@ HTTP_REQUESTS = Histogram(
 WAITERS = Gauge("ocr_api_waiters", "POSTs that wait for their result.")
 REFUSALS = Counter("ocr_api_refusals_total", "Requests answered with an error, by code.", ["code"])
 RESULTS_EXPIRED = Counter("ocr_api_results_expired_total", "Results deleted because they were kept long enough.")
+RETENTION_ROUND = Gauge(
+    "ocr_api_retention_round_timestamp_seconds",
+    "When retention last came to the end of the list, or began; 0 where results are kept for ever.",
+)
+RETENTION_FAULTS = Counter(
+    "ocr_api_retention_faults_total", "Documents that retention passed over, and rounds that broke off.", ["kind"]
+)
 
 # Webhooks
 WEBHOOK_ATTEMPTS = Counter("ocr_webhooks_attempts_total", "Attempts to deliver, by outcome.", ["outcome"])

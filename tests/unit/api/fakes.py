@@ -289,7 +289,9 @@ def processor(world: FakeWorld, *, table: BalanceTable | None = None, settings: 
     )
 
 
-def webhooks_in_memory(world: FakeWorld, check_url: Callable[[str], None] | None = None) -> Webhooks:
+def webhooks_in_memory(
+    world: FakeWorld, check_url: Callable[[str], None] | None = None, lookup_threads: int = 1
+) -> Webhooks:
     """Webhooks over a database of their own; names are not looked up, whatever is encrypted is public."""
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     METADATA.create_all(engine)
@@ -300,11 +302,11 @@ def webhooks_in_memory(world: FakeWorld, check_url: Callable[[str], None] | None
     return Webhooks(
         engine,
         ThreadPoolExecutor(1),
-        ThreadPoolExecutor(1),
+        ThreadPoolExecutor(lookup_threads),
         check_url or check,
         world.document,
         secret_overlap=timedelta(hours=24),
-        lookups_in_flight=InFlight(2, 1),
+        lookups_in_flight=InFlight(lookup_threads, 1),
         lookup_seconds_max=0.5,
         now=lambda: NOW,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import threading
 from datetime import timedelta
@@ -11,8 +13,10 @@ import pytest
 from fastapi import FastAPI
 
 from schemas.events import ErrorCode, Failure
+from services.api.errors import ApiError
 from services.api.keys import Scope
-from services.webhook_registry.addresses import AddressPolicy
+from services.api.waiters import Overloaded
+from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress
 from services.webhook_registry.log import logged_deliveries
 from services.webhook_registry.payloads import notice_of
 from services.webhook_registry.registry import PER_USER_MAX, add_webhook
@@ -125,6 +129,74 @@ def test_a_name_server_that_hangs_is_given_up(hooked: Hooked) -> None:
     over.set()
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook")
     assert "in time" in answer.json()["error"]
+
+
+async def _the_rest_done() -> None:
+    """Waits for every other task, and takes no result of them."""
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=30.0)
+
+
+def test_a_look_up_keeps_its_place_until_its_thread_is_done(hooked: Hooked) -> None:
+    over = threading.Event()
+
+    def check(url: str) -> None:
+        if "slow" in url:
+            over.wait(60)
+
+    webhooks = webhooks_in_memory(hooked.world, check, lookup_threads=2)
+
+    async def add(user_id: str, url: str) -> str:
+        try:
+            await webhooks.add(user_id, url, ["result.completed"])
+        except ApiError as error:
+            return error.code
+        except Overloaded:
+            return "overloaded"
+        return "added"
+
+    async def run() -> None:
+        assert await add("mallory", "https://slow.example/") == "invalid_webhook"
+        assert await add("mallory", "https://slow.example/") == "overloaded"
+        assert await add("bob", _URL) == "added"
+        assert await add("oscar", "https://slow.example/") == "invalid_webhook"
+        assert await add("bob", _URL) == "overloaded"
+        over.set()
+        await _the_rest_done()
+        assert [await add(user_id, _URL) for user_id in ("mallory", "oscar", "bob")] == ["added"] * 3
+
+    try:
+        asyncio.run(run())
+    finally:
+        over.set()
+
+
+def test_a_look_up_that_fails_after_it_was_given_up_is_no_fault(
+    hooked: Hooked, caplog: pytest.LogCaptureFixture
+) -> None:
+    over, ended = threading.Event(), threading.Event()
+
+    def check(url: str) -> None:
+        over.wait(60)
+        ended.set()
+        raise ForbiddenAddress(f"{url} names an unknown host")
+
+    webhooks = webhooks_in_memory(hooked.world, check)
+
+    async def run() -> None:
+        with pytest.raises(ApiError, match="in time"):
+            await webhooks.add("mallory", _URL, ["result.completed"])
+        with pytest.raises(Overloaded):
+            await webhooks.add("mallory", _URL, ["result.completed"])
+        over.set()
+        await _the_rest_done()
+        gc.collect()  # An error that nobody took is told when its task goes.
+
+    try:
+        asyncio.run(run())
+    finally:
+        over.set()
+    assert ended.is_set()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_there_is_a_bound_for_a_user(hooked: Hooked) -> None:

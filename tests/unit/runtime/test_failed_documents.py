@@ -7,8 +7,10 @@ import pytest
 
 from schemas.document import Document, DocumentStatus
 from schemas.events import ErrorCode, Failure
+from schemas.identity import document_key
 from services.extractor import drafting
 from services.runtime.documents import DocumentStore
+from services.runtime.errors import Halt
 from services.runtime.failed_documents import Choice, failures, remove
 from services.runtime.object_store import PreconditionFailed, StoredObject
 from tests.unit.extractor.samples import NOW, PRICE, author, draft, request
@@ -52,6 +54,23 @@ def documents(store: ListingStore) -> DocumentStore:
     return made
 
 
+def _nothing_is_passed_over(problem: Halt) -> None:
+    raise AssertionError(problem)
+
+
+def test_what_is_no_document_of_this_version_is_told_and_passed_over(
+    store: ListingStore, documents: DocumentStore
+) -> None:
+    newer = _failed("newer.png").to_json().replace(b'"schemaVersion":1', b'"schemaVersion":2')
+    for name, body in (("0-damaged", b'{"text": "cut of'), ("0-newer", newer)):
+        store.put("results", document_key("alice", name), body, "application/json")
+    told: list[Halt] = []
+    chosen = [found.document.key for found in failures(store, documents, Choice(), told.append)]
+    assert {key.rsplit("/", 1)[1] for key in chosen} == {"torn.png", "gif.png"}
+    assert ["0-damaged" in str(told[0]), "0-newer" in str(told[1])] == [True, True]
+    assert len(told) == 2
+
+
 @pytest.mark.parametrize(
     ("choice", "names"),
     [
@@ -68,21 +87,21 @@ def documents(store: ListingStore) -> DocumentStore:
 def test_failures_are_chosen_by_code_user_and_time(
     store: ListingStore, documents: DocumentStore, choice: Choice, names: set[str]
 ) -> None:
-    chosen = [found.document.key for found in failures(store, documents, choice)]
+    chosen = [found.document.key for found in failures(store, documents, choice, _nothing_is_passed_over)]
     assert {key.rsplit("/", 1)[1] for key in chosen} == names
 
 
 def test_a_removed_failure_is_gone_and_all_else_stays(store: ListingStore, documents: DocumentStore) -> None:
-    for failure in list(failures(store, documents, Choice())):
+    for failure in list(failures(store, documents, Choice(), _nothing_is_passed_over)):
         assert remove(store, documents, failure)
-    assert list(failures(store, documents, Choice())) == []
+    assert list(failures(store, documents, Choice(), _nothing_is_passed_over)) == []
     assert len(store.objects) == 2
 
 
 def test_a_failure_that_its_owner_deletes_meanwhile_keeps_its_tombstone(
     store: ListingStore, documents: DocumentStore
 ) -> None:
-    (failure,) = failures(store, documents, Choice(user_id="bob"))
+    (failure,) = failures(store, documents, Choice(user_id="bob"), _nothing_is_passed_over)
     tombstone = documents.bury("bob", failure.document.result_id, NOW)
     assert not remove(store, documents, failure)
     found = documents.read("bob", failure.document.result_id)
