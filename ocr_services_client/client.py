@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from ocr_services_client.errors import ApiError, OcrServicesError, TimedOut
+from ocr_services_client.errors import ApiError, OcrServicesError, TimedOut, Unreachable
 from ocr_services_client.http import Http
 from ocr_services_client.models import (
     Balance,
@@ -41,7 +41,7 @@ class Client:
     """Calls the API with one key. Use it in a `with` statement, or close it; threads may share it.
 
     Every method raises `ApiError` where the service says no and `Unreachable` where it does not answer; both after
-    some retries where these may help.
+    some retries where these may help. What uploads raises `MaybeStored` where another try may charge twice.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Client:
         Each call uploads anew, and is charged anew: keep the key that `upload` returns to ask again for free.
 
         Raises:
+            MaybeStored: the file was sent, and no answer tells whether it is stored.
             TimedOut: it is still being read; `process` with the same key goes on waiting.
         """
         path = Path(file)
@@ -91,22 +92,35 @@ class Client:
         filename: str,
         *,
         content_type: str | None = None,
-        on_key: Callable[[str], None] = lambda _: None,
+        on_key: Callable[[str | None], None] = lambda _: None,
     ) -> str:
         """Stores a file and returns its key; it begins to be read by itself.
 
         `on_key` is called with the key before the first byte is sent: whoever keeps it can find out later, after
-        whatever happened, whether the file had arrived.
+        whatever happened, whether the file had arrived. Where the file goes through the API, which chooses the key,
+        it is called with None before, and with a key once the outcome is known: the new one, or, where nothing was
+        stored, the first one again.
+
+        Raises:
+            MaybeStored: the file was sent, and no answer tells whether it is stored.
         """
         media_type = content_type or media_type_of(filename)
         request = {"filename": filename, "contentType": media_type, "size": len(body)}
         ticket = self._http.call("POST", "/api/files/upload", expected=(201,), json=request).json()
-        on_key(ticket["key"])
-        if self._http.put(ticket["method"], ticket["uploadUrl"], ticket["headers"], body):
-            return str(ticket["key"])
+        key = str(ticket["key"])
+        on_key(key)
+        if self._http.put(ticket, body):
+            return key
         # The store is somewhere this machine cannot reach: the API takes files, too.
+        on_key(None)
         files = {"file": (filename, body, media_type)}
-        key = str(self._http.call("POST", "/api/files", expected=(201,), files=files).json()["key"])
+        try:
+            # Each time it is stored under another key, and charged.
+            answer = self._http.call("POST", "/api/files", expected=(201,), repeatable=False, files=files)
+        except (ApiError, Unreachable):
+            on_key(key)
+            raise
+        key = str(answer.json()["key"])
         on_key(key)
         return key
 

@@ -13,6 +13,18 @@ class Unreachable(OcrServicesError):
     """No answer came: the service, or the store that the file goes to, could not be reached."""
 
 
+class MaybeStored(OcrServicesError):
+    """A file was sent, and no answer tells whether it is stored: to upload it again may charge it twice.
+
+    `key` is where it lies if it is stored: `process(key)` reads it, or says `file_not_found`, and then it may be
+    uploaded again. None where the API was to choose the key: look among `results()`.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class TimedOut(OcrServicesError):
     """The result was not there in time. The work goes on, and asking again costs nothing more."""
 

@@ -8,15 +8,25 @@ from typing import Any
 
 import httpx
 
-from ocr_services_client.errors import OcrServicesError, Unreachable, error_of
+from ocr_services_client.errors import ApiError, MaybeStored, OcrServicesError, Unreachable, error_of
 
 _RETRIED = frozenset({429, 503})
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""No connection came about: nothing of the request has arrived. Any other trouble may have come after it had."""
+_TURNED_AWAY = "overloaded"
+"""The code of the one 5xx that comes before anything is stored."""
 _PAUSE_SECONDS = 1.0
 _PAUSE_SECONDS_MAX = 30.0
 
 
 class Http:
-    """Calls the API with one key. Every call of the API is safe to repeat, so all of them are, a few times."""
+    """Calls the API with one key. Calls that are safe to repeat, all but one, are repeated, a few times."""
 
     def __init__(
         self,
@@ -41,23 +51,30 @@ class Http:
         self._api.close()
         self._store.close()
 
-    def call(self, method: str, path: str, *, expected: Collection[int] = (200,), **content: Any) -> httpx.Response:
-        """An answer with one of the expected statuses.
+    def call(
+        self, method: str, path: str, *, expected: Collection[int] = (200,), repeatable: bool = True, **content: Any
+    ) -> httpx.Response:
+        """An answer with one of the expected statuses. What is not repeatable is, while it certainly did nothing.
 
         Raises:
             ApiError: another status, still after the last attempt.
             Unreachable: no answer.
+            MaybeStored: no answer, or a fault of the service, to what is not repeatable.
         """
         for attempt in range(self._retries_max + 1):
             try:
                 answer = self._api.request(method, path, **content)
             except httpx.TransportError as error:
                 problem: OcrServicesError = _unreachable(error)
+                if not repeatable and not isinstance(error, _NOT_SENT):
+                    raise _stored_somewhere(problem) from error
                 pause = _backoff(attempt)
             else:
                 if answer.status_code in expected:
                     return answer
                 failure = error_of(answer)
+                if not repeatable and answer.status_code >= 500 and failure.code != _TURNED_AWAY:
+                    raise _stored_somewhere(failure) from failure
                 if answer.status_code not in _RETRIED:
                     raise failure
                 problem, pause = failure, failure.retry_after_seconds or _backoff(attempt)
@@ -66,16 +83,51 @@ class Http:
             self.sleep(min(pause, _PAUSE_SECONDS_MAX))
         raise AssertionError("unreachable")
 
-    def put(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bool:
-        """Sends a file to a presigned URL; False where the store cannot be reached from here, or refuses."""
-        try:
-            return self._store.request(method, url, content=body, headers=headers).is_success
-        except httpx.TransportError:
-            return False
+    def put(self, ticket: dict[str, Any], body: bytes) -> bool:
+        """Sends a file to a presigned URL; False where it is certainly not stored.
+
+        Where it is not certain the same is sent again: the same content under the same key is the same object.
+
+        Raises:
+            MaybeStored: no answer told, up to the last attempt.
+        """
+        problem: OcrServicesError | None = None
+        for attempt in range(self._retries_max + 1):
+            if attempt:
+                self.sleep(min(_backoff(attempt - 1), _PAUSE_SECONDS_MAX))
+            try:
+                answer = self._store.request(
+                    ticket["method"], ticket["uploadUrl"], content=body, headers=ticket["headers"]
+                )
+            except httpx.TransportError as error:
+                if problem is None and isinstance(error, _NOT_SENT):
+                    return False
+                problem = Unreachable(f"the store did not answer: {error or type(error).__name__}")
+                continue
+            if answer.is_success:
+                return True
+            if answer.status_code < 500:
+                if problem is None:
+                    return False
+                # An earlier attempt may have arrived all the same; the URL, say, has expired since.
+                break
+            problem = OcrServicesError(f"the store answered with status {answer.status_code}")
+        key = str(ticket["key"])
+        raise MaybeStored(
+            f"{problem}; the file may be stored as {key}: process this key, and upload again only if it is not found",
+            key=key,
+        )
 
 
 def _backoff(attempt: int) -> float:
     return _PAUSE_SECONDS * float(2**attempt)
+
+
+def _stored_somewhere(problem: OcrServicesError) -> MaybeStored:
+    request = f" (request {problem.request_id})" if isinstance(problem, ApiError) and problem.request_id else ""
+    return MaybeStored(
+        f"{problem}{request}; the file may be stored: upload it again only if it is not among your results"
+    )
 
 
 def _unreachable(error: httpx.TransportError) -> Unreachable:

@@ -109,8 +109,13 @@ class Reader:
             return Outcome(name, error=error)
 
     def _result_of(self, body: bytes, filename: str) -> Result:
-        from ocr_services_client import ApiError
+        from ocr_services_client import ApiError, MaybeStored
 
+        if not self._again and self._remembered.may_lie_somewhere(body):
+            raise MaybeStored(
+                "an earlier run sent it and had no answer, so it may be stored: look among your results, and use "
+                "--again to upload, and pay for, it once more"
+            )
         known = None if self._again else self._remembered.key_of(body)
         if known is not None:
             try:
@@ -197,10 +202,12 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 
 def _code_of(error: OcrServicesError | OSError | None) -> str:
-    from ocr_services_client import TimedOut
+    from ocr_services_client import MaybeStored, TimedOut
 
     if isinstance(error, OSError):
         return "unreadable_file"
+    if isinstance(error, MaybeStored):
+        return "maybe_stored"
     return "timed_out" if isinstance(error, TimedOut) else "unreachable"
 
 

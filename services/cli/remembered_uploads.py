@@ -34,8 +34,13 @@ class RememberedUploads:
         with self._lock:
             return self._keys.get(_digest(body))
 
-    def remember(self, body: bytes, key: str) -> None:
-        """Returns when it is on disk. Raises OSError."""
+    def may_lie_somewhere(self, body: bytes) -> bool:
+        """Whether this content was last sent to where no key was known, and no answer was remembered."""
+        with self._lock:
+            return self._keys.get(_digest(body), "") is None
+
+    def remember(self, body: bytes, key: str | None) -> None:
+        """Remembers a key, or that none is known; returns when it is on disk. Raises OSError."""
         digest = _digest(body)
         line = json.dumps({"url": self._url, "sha256": digest, "key": key}) + "\n"
         with self._lock:
@@ -53,7 +58,7 @@ class RememberedUploads:
                 os.close(descriptor)
             self._keys[digest] = key
 
-    def _load(self) -> dict[str, str]:
+    def _load(self) -> dict[str, str | None]:
         try:
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
@@ -62,11 +67,12 @@ class RememberedUploads:
         return {digest: key for url, digest, key in entries if url == self._url}
 
 
-def _parse(line: str) -> tuple[str, str, str] | None:
+def _parse(line: str) -> tuple[str, str, str | None] | None:
     """None for a line that a crash has cut short."""
     try:
         entry = json.loads(line)
-        return str(entry["url"]), str(entry["sha256"]), str(entry["key"])
+        key = entry["key"]
+        return str(entry["url"]), str(entry["sha256"]), None if key is None else str(key)
     except (ValueError, KeyError, TypeError):
         return None
 

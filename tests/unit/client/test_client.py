@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from ocr_services_client import ApiError, Client, OcrServicesError, Result, TimedOut, Unreachable
+from ocr_services_client import ApiError, Client, MaybeStored, OcrServicesError, Result, TimedOut, Unreachable
 
 RESULT = {
     "id": "r1",
@@ -151,7 +151,7 @@ def test_an_answer_of_something_before_the_api_is_an_error_as_well(service: Serv
 def test_an_upload_goes_to_the_store_without_the_key(service: Service) -> None:
     service.will(UPLOAD, ok(TICKET, 201))
     service.will(PUT, httpx.Response(200))
-    told: list[tuple[str, int]] = []
+    told: list[tuple[str | None, int]] = []
     key = service.client.upload(b"body", "a.jpg", on_key=lambda key: told.append((key, service.called(PUT))))
     assert key == "ocr/alice/a.jpg"
     assert told == [(key, 0)]
@@ -169,6 +169,68 @@ def test_where_the_store_is_out_of_reach_the_api_takes_the_file(service: Service
     assert service.client.upload(b"body", "a.jpg") == "ocr/alice/b.jpg"
     assert b"body" in service.requests[-1].content
     assert service.requests[-1].headers["content-type"].startswith("multipart/form-data")
+
+
+LOST = [httpx.ReadTimeout("slow"), httpx.WriteError("reset"), httpx.RemoteProtocolError("cut"), httpx.Response(502)]
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_put_whose_answer_is_lost_is_sent_again_under_its_key(service: Service, lost: Answer) -> None:
+    service.will(UPLOAD, ok(TICKET, 201))
+    service.will(PUT, lost, httpx.ConnectError("no route"), httpx.Response(200))
+    assert service.client.upload(b"body", "a.jpg") == "ocr/alice/a.jpg"
+    puts = [request for request in service.requests if request.method == "PUT"]
+    assert [(str(put.url), put.content) for put in puts] == [(TICKET["uploadUrl"], b"body")] * 3
+    assert (service.called(UPLOAD), service.called(FORM), service.slept) == (1, 0, [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    "then", [[httpx.ReadTimeout("slow")] * 2, [httpx.ConnectError("no route")] * 2, [httpx.Response(403)]]
+)
+def test_what_the_store_may_have_is_not_sent_through_the_api(service: Service, then: list[Answer]) -> None:
+    service.will(UPLOAD, ok(TICKET, 201))
+    service.will(PUT, httpx.ReadTimeout("slow"), *then)
+    with pytest.raises(MaybeStored, match="may be stored as ocr/alice/a") as raised:
+        service.client.upload(b"body", "a.jpg")
+    assert raised.value.key == "ocr/alice/a.jpg"
+    assert (service.called(PUT), service.called(FORM)) == (1 + len(then), 0)
+
+
+@pytest.mark.parametrize(
+    "lost", [*LOST, refused(500, "internal_error"), refused(503, "unavailable"), refused(504, "timed_out")]
+)
+def test_a_file_that_the_api_may_have_stored_is_not_sent_again(service: Service, lost: Answer) -> None:
+    service.will(UPLOAD, ok(TICKET, 201))
+    service.will(PUT, httpx.ConnectError("no route"))
+    service.will(FORM, lost, ok({"key": "ocr/alice/b.jpg"}, 201))
+    told: list[str | None] = []
+    with pytest.raises(MaybeStored, match="among your results") as raised:
+        service.client.upload(b"body", "a.jpg", on_key=told.append)
+    assert raised.value.key is None
+    assert service.called(FORM) == 1
+    assert told == ["ocr/alice/a.jpg", None]
+
+
+@pytest.mark.parametrize(
+    "certain", [httpx.ConnectTimeout("slow"), refused(429, "rate_limited"), refused(503, "overloaded")]
+)
+def test_a_file_that_the_api_did_not_store_is_sent_again(service: Service, certain: Answer) -> None:
+    service.will(UPLOAD, ok(TICKET, 201))
+    service.will(PUT, httpx.ConnectError("no route"))
+    service.will(FORM, certain, ok({"key": "ocr/alice/b.jpg"}, 201))
+    told: list[str | None] = []
+    assert service.client.upload(b"body", "a.jpg", on_key=told.append) == "ocr/alice/b.jpg"
+    assert told == ["ocr/alice/a.jpg", None, "ocr/alice/b.jpg"]
+
+
+def test_a_file_that_the_api_refuses_is_told_to_be_nowhere(service: Service) -> None:
+    service.will(UPLOAD, ok(TICKET, 201))
+    service.will(PUT, httpx.ConnectError("no route"))
+    service.will(FORM, refused(415, "unsupported_media_type"))
+    told: list[str | None] = []
+    with pytest.raises(ApiError):
+        service.client.upload(b"body", "a.jpg", on_key=told.append)
+    assert told == ["ocr/alice/a.jpg", None, "ocr/alice/a.jpg"]
 
 
 @pytest.mark.parametrize(
