@@ -29,6 +29,9 @@ from tests.support.stage import Stage, Topics, Worker, raise_stage
 
 _ROUND_SECONDS_MAX = 300.0
 
+PLAIN = Aim("intake, one process, plain keys, one HEAD each: notifications/s", ">=", 700)
+SPACED = Aim("intake, one process, keys with a space, two HEADs each: notifications/s", ">=", 700)
+
 
 @dataclass(frozen=True)
 class Round:
@@ -96,7 +99,7 @@ def one_round(stage: Stage, intake: Worker, requests: Topics, bodies: list[bytes
     return Round(time.perf_counter() - started, _cpu_seconds(process) - cpu_before)
 
 
-def measure(stage: Stage, intake: Worker, requests: Topics, title: str, keys: list[str], rounds: int) -> None:
+def measure(stage: Stage, intake: Worker, requests: Topics, aim: Aim, keys: list[str], rounds: int) -> None:
     """The median of several rounds over the same objects."""
     upload(stage, keys)
     bodies = [notification(stage.store.uploads_bucket, key) for key in keys]
@@ -105,11 +108,10 @@ def measure(stage: Stage, intake: Worker, requests: Topics, title: str, keys: li
     rate = statistics.median(len(bodies) / seen_round.seconds for seen_round in seen)
     cpu_ms = statistics.median(1000 * seen_round.cpu_seconds / len(bodies) for seen_round in seen)
     print(
-        f"intake, one process, {title}: {rate:.0f} notifications/s, {cpu_ms:.2f} ms of CPU each "
-        f"(median of {rounds} x {len(bodies)})",
+        f"{aim.what}: {rate:.0f}, {cpu_ms:.2f} ms of CPU each (median of {rounds} x {len(bodies)})",
         flush=True,
     )
-    print(Aim(f"intake, one process, {title}: notifications/s", ">=", 700).verdict(rate), flush=True)
+    print(aim.verdict(rate), flush=True)
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
@@ -131,9 +133,9 @@ def main() -> None:
         requests.start()
         count = options.notifications
         plain = [f"ocr/alice/{number}.png" for number in range(count)]
-        measure(stage, intake, requests, "plain keys, one HEAD each", plain, options.rounds)
+        measure(stage, intake, requests, PLAIN, plain, options.rounds)
         spaced = [f"ocr/alice/page {number}.png" for number in range(count)]
-        measure(stage, intake, requests, "keys with a space, two HEADs each", spaced, options.rounds)
+        measure(stage, intake, requests, SPACED, spaced, options.rounds)
         requests.close()
 
 

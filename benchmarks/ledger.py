@@ -46,6 +46,9 @@ _PARTITIONS = 4
 _BATCH = 2_000
 _SECONDS_MAX = 300.0
 
+POSTING = Aim("PostgreSQL: posting, events/s", ">=", 5_000)
+PROCESS = Aim("PostgreSQL: the process, from Kafka, events/s", ">=", 5_000)
+
 
 @dataclass(frozen=True)
 class _Record:
@@ -178,12 +181,12 @@ def _settings(kafka: KafkaPart, name: str, run: int) -> KafkaSettings:
     )
 
 
-def _report(what: str, figures: Sequence[float], aim: float | None = None) -> None:
+def _report(what: str, figures: Sequence[float], aim: Aim | None = None) -> None:
     runs = ", ".join(f"{figure:,.0f}" for figure in figures)
     print(f"{what:<44} {statistics.median(figures):>8,.0f} events/s   (runs: {runs})", flush=True)
     if aim is not None:
         # Too few events are all posted before they are first counted: nothing was measured then.
-        print(Aim(f"{what}, events/s", ">=", aim).verdict(statistics.median(figures) or None), flush=True)
+        print(aim.verdict(statistics.median(figures) or None), flush=True)
 
 
 def main() -> None:
@@ -217,9 +220,8 @@ def main() -> None:
                     posted, published = _work_off(settings, engine, len(records))
                     process.append(posted)
                     whole.append(published)
-            aim = None if part is None else 5_000
-            _report(f"{name}: posting", posting, aim)
-            _report(f"{name}: the process, from Kafka", process, aim)
+            _report(f"{name}: posting", posting, POSTING if part else None)
+            _report(f"{name}: the process, from Kafka", process, PROCESS if part else None)
             _report(f"{name}: until all entries are published", whole)
 
 
