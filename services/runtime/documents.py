@@ -43,9 +43,12 @@ class DocumentStore:
             return None
         body, etag = found
         try:
-            return StoredDocument(Document.model_validate_json(body), etag)
+            document = Document.model_validate_json(body)
         except ValidationError as error:
             raise Halt(f"{self.bucket}/{key} is not a document of this version") from error
+        if (document.user_id, document.result_id) != (user_id, result_id):
+            raise Halt(f"{self.bucket}/{key} is the document of another result")
+        return StoredDocument(document, etag)
 
     def create(self, document: Document) -> StoredDocument:
         """Creates the document if there is none. Raises `PreconditionFailed` if there is one."""

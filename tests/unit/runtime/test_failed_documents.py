@@ -58,17 +58,21 @@ def _nothing_is_passed_over(problem: Halt) -> None:
     raise AssertionError(problem)
 
 
-def test_what_is_no_document_of_this_version_is_told_and_passed_over(
+def test_what_is_no_document_of_this_version_and_place_is_told_and_passed_over(
     store: ListingStore, documents: DocumentStore
 ) -> None:
     newer = _failed("newer.png").to_json().replace(b'"schemaVersion":1', b'"schemaVersion":2')
-    for name, body in (("0-damaged", b'{"text": "cut of'), ("0-newer", newer)):
+    moved = _failed("moved.png").to_json()
+    for name, body in (("0-damaged", b'{"text": "cut of'), ("0-moved", moved), ("0-newer", newer)):
         store.put("results", document_key("alice", name), body, "application/json")
     told: list[Halt] = []
     chosen = [found.document.key for found in failures(store, documents, Choice(), told.append)]
     assert {key.rsplit("/", 1)[1] for key in chosen} == {"torn.png", "gif.png"}
-    assert ["0-damaged" in str(told[0]), "0-newer" in str(told[1])] == [True, True]
-    assert len(told) == 2
+    assert [str(problem).partition(" is ")[::2] for problem in told] == [
+        (f"results/{document_key('alice', '0-damaged')}", "not a document of this version"),
+        (f"results/{document_key('alice', '0-moved')}", "the document of another result"),
+        (f"results/{document_key('alice', '0-newer')}", "not a document of this version"),
+    ]
 
 
 @pytest.mark.parametrize(
