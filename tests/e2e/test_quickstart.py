@@ -20,7 +20,7 @@ def test_the_five_minutes_end_with_a_text_and_a_healthy_doctor(tmp_path: Path) -
         answer = json.loads(_bash(marked_block(_PAGE, "quickstart"), ROOT, exported))
         assert answer["key"] == "ocr/demo/quickstart.jpg"
         assert answer["wordCount"] == len(answer["text"].split()) > 0
-        command = marked_block(_PAGE, "doctor").replace("ocr-services", f"{sys.executable} -m services.cli")
+        command = marked_block(_PAGE, "doctor").replace(".venv/bin/ocr-services", f"{sys.executable} -m services.cli")
         lines = _bash(command, tmp_path, {"PYTHONPATH": str(ROOT)}).splitlines()
         assert any(line.startswith("ok    broker") for line in lines)
         assert not any(line.startswith("fail") for line in lines)
