@@ -77,8 +77,12 @@ def remove_webhook(engine: Engine, webhook_id: str, now: datetime) -> None:
         if connection.execute(update(WEBHOOKS).where(here).values(removed_at=now)).rowcount != 1:
             raise UnknownWebhook(webhook_id)
         pending = (DELIVERIES.c.webhook_id == webhook_id) & (DELIVERIES.c.status == "pending")
-        ended = {"status": "removed", "ended_at": now, "body": None}
-        connection.execute(update(DELIVERIES).where(pending).values(ended))
+        connection.execute(update(DELIVERIES).where(pending).values(ended_by_removal(now)))
+
+
+def ended_by_removal(now: datetime) -> dict[str, object]:
+    """The columns of a delivery whose webhook is removed, as they change."""
+    return {"status": "removed", "ended_at": now, "body": None}
 
 
 def rotate_secret(engine: Engine, webhook_id: str, overlap: timedelta, now: datetime) -> tuple[str, datetime]:

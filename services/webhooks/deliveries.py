@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from services.runtime.database import reading, transaction
 from services.webhook_registry.log import Attempt
 from services.webhook_registry.payloads import Notice
-from services.webhook_registry.registry import Webhook
+from services.webhook_registry.registry import Webhook, ended_by_removal
 from services.webhook_registry.tables import ATTEMPTS, DELIVERIES, WEBHOOKS
 
 _CLAIM_MAX = 64
@@ -64,6 +64,8 @@ def claim(
 ) -> Sequence[Claim]:
     """Takes over up to `count` attempts that are due, at most `per_user_max` of a user, those under way included.
 
+    What is due to a removed webhook is not taken over, and ends.
+
     Raises:
         DatabaseUnavailable: some may be claimed; they are due again when their lease is over.
     """
@@ -75,6 +77,7 @@ def claim(
             WEBHOOKS.c.secret,
             WEBHOOKS.c.previous_secret,
             WEBHOOKS.c.previous_secret_until,
+            WEBHOOKS.c.removed_at,
         )
         .join(WEBHOOKS, WEBHOOKS.c.id == DELIVERIES.c.webhook_id)
         .where(DELIVERIES.c.status == "pending", DELIVERIES.c.next_attempt_at <= now)
@@ -92,10 +95,14 @@ def claim(
     free = {user_id: per_user_max - under_way for user_id, under_way in busy.items()}
     with transaction(engine) as connection:
         for row in rows:
+            here = (DELIVERIES.c.id == row["id"]) & (DELIVERIES.c.status == "pending")
+            if row["removed_at"] is not None:
+                # It was enqueued while its webhook was removed, by who had looked the webhook up before.
+                connection.execute(update(DELIVERIES).where(here).values(ended_by_removal(now)))
+                continue
             left = free.get(row["user_id"], per_user_max)
             if left <= 0 or len(taken) >= count:
                 continue
-            here = (DELIVERIES.c.id == row["id"]) & (DELIVERIES.c.status == "pending")
             unclaimed = here & (DELIVERIES.c.attempts == row["attempts"])
             changed = {"attempts": row["attempts"] + 1, "next_attempt_at": now + lease}
             if connection.execute(update(DELIVERIES).where(unclaimed).values(changed)).rowcount != 1:

@@ -147,6 +147,21 @@ def test_a_removed_webhook_gets_nothing_more(engine: Engine) -> None:
     assert {each.status for each in logged_deliveries(engine, webhook_id=made.id)} == {"removed"}
 
 
+def test_what_is_enqueued_while_its_webhook_is_removed_is_not_told_and_ends(engine: Engine) -> None:
+    made, other = webhook(engine), webhook(engine)
+    remove_webhook(engine, made.id, NOW)
+    # Whoever enqueues had looked webhooks up just before.
+    enqueue(engine, [(made, notice(number)) for number in range(200)], NOW)
+    enqueue(engine, [(other, notice())], NOW + _SECOND)
+    claims = [each for _ in range(5) for each in claimed(engine, 2, per_user=1)]
+    assert [each.delivery_id for each in claims] == [notice().delivery_id(other.id)]
+    ended = logged_deliveries(engine, webhook_id=made.id, limit=200)
+    assert [(each.status, each.attempts) for each in ended] == [("removed", 0)] * 200
+    with reading(engine) as connection:
+        bodies = connection.execute(select(DELIVERIES.c.body).where(DELIVERIES.c.webhook_id == made.id)).scalars()
+        assert set(bodies) == {None}, "the log keeps no texts"
+
+
 def test_the_log_forgets_what_is_old_and_only_that(engine: Engine) -> None:
     made = webhook(engine)
     enqueue(engine, [(made, notice(number)) for number in range(3)], NOW)
