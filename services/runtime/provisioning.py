@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -13,6 +13,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from schemas.topics import TOPICS, Topic
 from services.runtime import groups
+from services.runtime.backoff import Backoff
 from services.runtime.kafka import (
     common_config,
     consumer_config,
@@ -25,8 +26,13 @@ from services.runtime.kafka import (
 from services.runtime.object_store import ObjectStore
 from services.runtime.settings import KafkaSettings
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 30.0
+_PATIENCE_SECONDS = 2.5 * _TIMEOUT_SECONDS
+"""How long one step is tried again while the broker comes up: three times, if each try times out."""
+_PAUSE_SECONDS_MAX = 2.0
 
 
 def provision_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> list[str]:
@@ -35,15 +41,17 @@ def provision_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPICS) 
     A lane's new partition gets offset 0 committed for the extractor's group, because that group refuses to
     guess where to begin (`auto.offset.reset=error`): a missing offset means lost history there, not a new topic.
 
+    A broker that is not up yet, or whose parts do not know of each other yet, is waited for, within bounds.
+
     Raises:
-        KafkaException: the broker refused or did not answer.
+        KafkaException: the broker refused, or did not answer for some `_PATIENCE_SECONDS`.
     """
     admin = AdminClient(common_config(settings))
     wanted = list(topics)
-    existing = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    existing = _patiently("the topics to be listed", lambda: admin.list_topics(timeout=_TIMEOUT_SECONDS)).topics
     new = [spec for topic in wanted for spec in topic_specs(settings, topic) if spec.topic not in existing]
-    _await(admin.create_topics(new, operation_timeout=_TIMEOUT_SECONDS) if new else {})
-    grown = _grow(admin, settings, wanted)
+    _patiently("the topics to be created", lambda: _create(admin, new))
+    grown = _patiently("the partitions to be created", lambda: _grow(admin, settings, wanted))
     for topic in wanted:
         if topic.is_lane:
             _commit_first_offsets(settings, topic)
@@ -101,6 +109,11 @@ def topic_specs(settings: KafkaSettings, topic: Topic) -> list[NewTopic]:
     ]
 
 
+def _create(admin: AdminClient, new: list[NewTopic]) -> None:
+    if new:
+        _await(admin.create_topics(new, operation_timeout=_TIMEOUT_SECONDS, request_timeout=_TIMEOUT_SECONDS))
+
+
 def _grow(admin: AdminClient, settings: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
     existing = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
     short = {}
@@ -108,7 +121,8 @@ def _grow(admin: AdminClient, settings: KafkaSettings, topics: Iterable[Topic]) 
         name, count = topic_name(settings, topic), _partitions(settings, topic)
         if name in existing and 0 < len(existing[name].partitions) < count:
             short[name] = NewPartitions(name, count)
-    _await(admin.create_partitions(list(short.values())) if short else {})
+    if short:
+        _await(admin.create_partitions(list(short.values()), request_timeout=_TIMEOUT_SECONDS))
     return list(short)
 
 
@@ -117,8 +131,7 @@ def _commit_first_offsets(settings: KafkaSettings, topic: Topic) -> None:
     name = topic_name(settings, topic)
     consumer = create_consumer(consumer_config(settings, group=groups.EXTRACTOR, offset_reset="error"))
     try:
-        # A broker knows a topic it has just created a moment before all of its parts know it.
-        written = _repeat_while_new(name, lambda: _commit_where_fresh(consumer, name))
+        written = _patiently(f"the first offsets of {name}", lambda: _commit_where_fresh(consumer, name))
         if written:
             _log.error(
                 "the group %s has no offset on %d partitions of %s that hold records; "
@@ -150,7 +163,16 @@ def _commit_where_fresh(consumer: Consumer, name: str) -> int:
     return len(missing) - len(fresh)
 
 
-_NOT_THERE_YET = {
+_PASSING = {
+    # A broker that is not up yet, or hangs.
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.NOT_CONTROLLER,
+    # A broker knows a topic it has just created a moment before all of its parts know it.
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -161,16 +183,17 @@ _NOT_THERE_YET = {
 }
 
 
-def _repeat_while_new(name: str, attempt: Callable[[], int]) -> int:
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
+def _patiently(what: str, attempt: Callable[[], T]) -> T:
+    """Repeats one step, which has to be safe to repeat, while what it meets may pass."""
+    deadline, backoff = time.monotonic() + _PATIENCE_SECONDS, Backoff(seconds_max=_PAUSE_SECONDS_MAX)
     while True:
         try:
             return attempt()
         except KafkaException as error:
-            if error_code(error) not in _NOT_THERE_YET or time.monotonic() > deadline:
+            if error_code(error) not in _PASSING or time.monotonic() > deadline:
                 raise
-            _log.info("waiting for the broker to know %s", name)
-            time.sleep(0.1)
+            _log.info("waiting for %s: %s", what, error)
+            time.sleep(backoff.failed())
 
 
 def _await(futures: Mapping[str, Future[Any]]) -> None:
