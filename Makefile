@@ -47,7 +47,7 @@ up: install ## Run the embedded stack and every service until Ctrl-C
 
 # --- Checking ---------------------------------------------------------------------------------------------------
 
-.PHONY: test test-tensorflow test-faults soak lint format parts
+.PHONY: test test-tensorflow test-faults test-faults-single soak lint format parts
 test: install-dev ## Run all tests, on real Kafka, S3 and PostgreSQL where they can be had
 	@$(BIN)/python -m tests.support.downloads > /dev/null || test -z "$${OCR_REQUIRE_REAL_PARTS:-}"
 	$(BIN)/python -m pytest $(TESTS)
@@ -62,6 +62,9 @@ test-faults: install-dev ## Five storms of faults of a minute each over all serv
 soak: SECONDS ?= 1800
 soak: install-dev ## The same for as long as you like (SECONDS=, SEED=)
 	$(BIN)/python -m tests.faults --seconds 60 --storms $$((($(SECONDS) + 59) / 60)) --seed $(SEED)
+
+test-faults-single: install-dev ## Each kind of fault alone, under production's timeouts, and its cost: minutes (SEED=)
+	$(BIN)/python -m tests.faults --single --seed $(SEED)
 
 lint: install-dev ## Check style, types and layers
 	$(BIN)/ruff check .

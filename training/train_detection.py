@@ -1,17 +1,14 @@
 """Train the detector from given weights on stores of pages; resumes from its last checkpoint.
 
-usage: python -m training.train_detection --out FOLDER --source STORE:SHARE [--source …] --choose STORE [--weights FILE]
+usage: python -m training.train_detection --out FOLDER --source STORE:SHARE … --choose STORE … [--weights FILE]
 
 Every --checkpoint-seconds it writes FOLDER/last.pt (resumable) and, where the loss on fixed pieces of the --choose
 stores fell, FOLDER/best.pt: the running average of the weights.
 """
 
-import argparse
-import os
 import time
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,8 +17,8 @@ from doctr.models.detection.differentiable_binarization.pytorch import DBNet
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from training.checkpoints import Run, learning_rate, log
 from training.data.page_store import PageStore
+from training.loop import arguments, begin, train
 from training.models import DETECTION_MEAN, DETECTION_STD, build_detector
 from training.regions import TEXT, Piece, pieces
 
@@ -92,38 +89,14 @@ def loss_on(model: DBNet, fixed: list[Piece], device: torch.device) -> float:
     return float(np.mean(losses))
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--source", action="append", required=True, help="STORE:SHARE")
-    parser.add_argument("--choose", type=Path, action="append", required=True)
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        help="weights to start from where there is no checkpoint",
-    )
-    parser.add_argument(
-        "--seconds-max",
-        type=float,
-        default=3600,
-        help="over which the learning rate falls",
-    )
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
-    parser.add_argument("--checkpoint-seconds", type=float, default=300)
-    parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
-
-
 def main() -> None:
-    options = arguments()
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "pid").write_text(str(os.getpid()))
-    torch.set_num_threads(options.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    run = Run(options.out, build_detector, options.weights, options.learning_rate, device)
-    sources = [(PageStore(Path(path)), float(share)) for path, _, share in (s.rpartition(":") for s in options.source)]
+    options = arguments(__doc__, peak_rate=5e-4)
+    run, device = begin(options, build_detector)
+    sources = [(PageStore(path), share) for path, share in options.source]
     fixed_rng = np.random.default_rng(7)
-    chosen = [list(islice(pieces([(PageStore(path), 1.0)], fixed_rng), CHOOSE_PIECES)) for path in options.choose]
+    chosen = {
+        path.name: list(islice(pieces([(PageStore(path), 1.0)], fixed_rng), CHOOSE_PIECES)) for path in options.choose
+    }
     # Spawned, since a forked process inherits OpenCV's locks but not the threads that would release them.
     loader = DataLoader(
         Pieces(sources),
@@ -133,32 +106,16 @@ def main() -> None:
         prefetch_factor=4,
         multiprocessing_context="spawn",
     )
-    stream = iter(loader)
-    losses: list[float] = []
-    saved_at = time.monotonic()
-    while True:
-        batch = next(stream)
-        started = time.monotonic()
+
+    def loss_of(batch: list[Piece]) -> tuple[torch.Tensor, int]:
         pixels, target = to_tensors(batch, device)
-        loss = detection_loss(text_logits(run.model, pixels), target)
-        rate = learning_rate(run.seconds / options.seconds_max, run.step, options.learning_rate)
-        losses.append(run.take_step(loss, rate, len(batch), time.monotonic() - started))
-        done = run.seconds >= options.seconds_max
-        if time.monotonic() - saved_at < options.checkpoint_seconds and not done:
-            continue
-        each = {
-            path.name: loss_on(run.average, part, device) for path, part in zip(options.choose, chosen, strict=True)
-        }
-        run.save(score=-float(np.mean(list(each.values()))))
-        log(
-            options.out,
-            run,
-            loss=float(np.mean(losses)),
-            **{f"loss_{name}": value for name, value in each.items()},
-        )
-        losses, saved_at = [], time.monotonic()
-        if done:
-            return
+        return detection_loss(text_logits(run.model, pixels), target), len(batch)
+
+    def judge() -> tuple[float, dict[str, float]]:
+        losses = {f"loss_{name}": loss_on(run.average, fixed, device) for name, fixed in chosen.items()}
+        return -float(np.mean(list(losses.values()))), losses
+
+    train(options, run, loader, loss_of, judge)
 
 
 if __name__ == "__main__":

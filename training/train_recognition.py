@@ -1,16 +1,13 @@
 """Train the recogniser from given weights on stores of crops; resumes from its last checkpoint.
 
-usage: python -m training.train_recognition --out FOLDER --source STORE:WEIGHT [--source …] [--weights FILE]
+usage: python -m training.train_recognition --out FOLDER --source STORE:SHARE … --choose STORE … [--weights FILE]
 
 Every --checkpoint-seconds it writes FOLDER/last.pt (resumable) and, where the share of crops read
 right in the --choose stores rose, FOLDER/best.pt: the running average of the weights.
 """
 
-import argparse
 import math
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,8 +15,8 @@ from doctr.models.recognition.crnn.pytorch import CRNN
 from torch.nn import functional
 
 from training.batches import MARGINS_USUAL, Batch, Source, batches, collate, frame
-from training.checkpoints import Run, learning_rate, log
 from training.data.crops import CropStore
+from training.loop import arguments, begin, train
 from training.models import RECOGNITION_MEAN, RECOGNITION_STD, build_recogniser
 from training.vocabulary import BLANK, decode, encode
 
@@ -98,66 +95,21 @@ def accuracy(model: CRNN, store: CropStore, count: int, device: torch.device) ->
     return right / len(crops)
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--source", action="append", required=True, help="STORE:WEIGHT")
-    parser.add_argument(
-        "--choose",
-        type=Path,
-        action="append",
-        required=True,
-        help="stores whose mean chooses the best",
-    )
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        help="weights to start from where there is no checkpoint",
-    )
-    parser.add_argument(
-        "--seconds-max",
-        type=float,
-        default=7200,
-        help="over which the learning rate falls",
-    )
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--checkpoint-seconds", type=float, default=300)
-    parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args()
-
-
 def main() -> None:
-    options = arguments()
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "pid").write_text(str(os.getpid()))
-    torch.set_num_threads(options.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    run = Run(options.out, build_recogniser, options.weights, options.learning_rate, device)
-    parts = (source.rpartition(":") for source in options.source)
-    sources = [Source(CropStore(Path(path)), float(share)) for path, _, share in parts]
-    choose = [CropStore(path) for path in options.choose]
-    losses: list[float] = []
-    saved_at = time.monotonic()
-    for batch in batches(sources, np.random.default_rng(time.time_ns())):
-        started = time.monotonic()
+    options = arguments(__doc__, peak_rate=1e-3)
+    run, device = begin(options, build_recogniser)
+    sources = [Source(CropStore(path), share) for path, share in options.source]
+    chosen = [CropStore(path) for path in options.choose]
+
+    def loss_of(batch: Batch) -> tuple[torch.Tensor, int]:
         logits = logits_of(run.model, to_input(batch, device))
-        loss = least_loss(logits, trusted_labels(logits, batch.labels))
-        rate = learning_rate(run.seconds / options.seconds_max, run.step, options.learning_rate)
-        losses.append(run.take_step(loss, rate, len(batch.labels), time.monotonic() - started))
-        done = run.seconds >= options.seconds_max
-        if time.monotonic() - saved_at < options.checkpoint_seconds and not done:
-            continue
-        right = {store.folder.name: accuracy(run.average, store, CHOOSE_CROPS, device) for store in choose}
-        run.save(score=float(np.mean(list(right.values()))))
-        log(
-            options.out,
-            run,
-            loss=float(np.mean(losses)),
-            **{f"right_{name}": value for name, value in right.items()},
-        )
-        losses, saved_at = [], time.monotonic()
-        if done:
-            return
+        return least_loss(logits, trusted_labels(logits, batch.labels)), len(batch.labels)
+
+    def judge() -> tuple[float, dict[str, float]]:
+        right = {f"right_{store.folder.name}": accuracy(run.average, store, CHOOSE_CROPS, device) for store in chosen}
+        return float(np.mean(list(right.values()))), right
+
+    train(options, run, batches(sources, np.random.default_rng(time.time_ns())), loss_of, judge)
 
 
 if __name__ == "__main__":
