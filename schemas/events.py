@@ -165,6 +165,10 @@ class ResultRefused(Event):
     key: KeyText
     etag: Etag
     refused_at: Timestamp
+    requested_at: Timestamp | None = Field(
+        default=None,
+        description="When the request that is refused was made: tells it from a later one for the same object.",
+    )
     error: Failure
 
 

@@ -23,7 +23,7 @@ from services.api.overview import Overviews
 from services.api.parts import Parts
 from services.api.processing import Processor
 from services.api.rate_limit import RateLimiter
-from services.api.readiness import Readiness, balances_problem, first_problem, producer_problem, watch
+from services.api.readiness import BucketWatch, Readiness, balances_problem, first_problem, producer_problem, watch
 from services.api.replies import ReplyReader
 from services.api.requests import RequestSender
 from services.api.result_list import ResultLister
@@ -185,6 +185,11 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
         database_executor=clients.database_threads,
     )
     keys = ApiKeys(clients.engine)
+    buckets = BucketWatch(
+        clients.store.require_bucket,
+        (object_store.uploads_bucket, object_store.results_bucket),
+        clients.store_threads,
+    )
     return Parts(
         authenticator=Authenticator(keys, clients.database_threads, settings.key_cache_seconds),
         limiter=RateLimiter(settings.rate_limit_requests, settings.rate_limit_seconds),
@@ -221,7 +226,7 @@ def _assemble(settings: ApiSettings, waiters: Waiters, clients: Clients, readers
         ),
         balances=table,
         ready=Readiness(
-            [readers.replies.problem, lambda: balances_problem(table)],
+            [readers.replies.problem, lambda: balances_problem(table), buckets],
             lambda: in_thread(clients.database_threads, keys.ping),
         ),
         live=lambda: first_problem(

@@ -15,7 +15,13 @@ from starlette.responses import Response
 from schemas.base import WireModel
 from services.api.request_id import request_id_of
 from services.api.waiters import HungUp, Overloaded
-from services.runtime.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavailable, TransientError
+from services.runtime.errors import (
+    BrokerUnavailable,
+    BucketMissing,
+    DatabaseUnavailable,
+    StoreUnavailable,
+    TransientError,
+)
 from services.runtime.metrics import REFUSALS
 
 _log = logging.getLogger(__name__)
@@ -135,6 +141,8 @@ _UNPARSABLE = "There was an error parsing the body"
 """As the framework says it of JSON that is too deep, has too long numbers, or is in no encoding of Unicode."""
 
 _UNAVAILABLE: Mapping[type[TransientError], str] = {
+    # Before its base class: the first that fits is told.
+    BucketMissing: "The object store lacks a bucket that the service needs; its operator has to create it",
     StoreUnavailable: "The object store cannot be reached; try again later",
     BrokerUnavailable: "The request cannot be queued right now; try again later",
     DatabaseUnavailable: "The database cannot be reached; try again later",

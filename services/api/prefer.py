@@ -24,10 +24,12 @@ class Preference:
         """Whether somebody waits for the text: `respond-async` alone, or `wait=0`, is answered at once."""
         return self.wait_seconds != 0 and not (self.respond_async and self.wait_seconds is None)
 
-    def applied(self) -> str:
-        """The value of `Preference-Applied`."""
+    def applied(self, wait_seconds_max: float) -> str:
+        """The value of `Preference-Applied` where nobody waits longer than `wait_seconds_max`."""
         parts = ["respond-async"] if self.respond_async else []
-        return ", ".join(parts + ([f"wait={self.wait_seconds}"] if self.wait_seconds is not None else []))
+        if self.wait_seconds is not None:
+            parts.append(f"wait={min(self.wait_seconds, int(wait_seconds_max))}")
+        return ", ".join(parts)
 
 
 def parse_prefer(headers: Iterable[str]) -> Preference:

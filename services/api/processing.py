@@ -100,6 +100,8 @@ class Processor:
             if stored is None:
                 raise ApiError("file_not_found", "File not found: upload it first, then process its key")
             identity = result_id(self.lookups.uploads_bucket, str(key), stored.etag)
+            # Dated before the look for the document: a failure of before it, if none is found, was removed since.
+            request = self._request(identity, key, stored)
             # 3. Register: from here on no reply passes unseen.
             with self.waiters.register(identity) as waiter:
                 # 4. Look for the document: it is created before its event, so a result whose event came before
@@ -109,7 +111,6 @@ class Processor:
                     return answer_of_document(document)
                 # 5. Admission: nobody without balance causes work.
                 self._admit(user_id)
-                request = self._request(identity, key, stored)
                 await self._ask(request, preference, traceparent)
                 if not preference.waits:
                     return AcceptedResult(id=identity)

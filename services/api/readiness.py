@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor, Future
 
 from services.runtime.admission import BalanceTable
-from services.runtime.errors import TransientError
+from services.runtime.errors import BucketMissing, StoreUnavailable, TransientError
 from services.runtime.producing import EventProducer, ProducerFailed
 
 Check = Callable[[], str | None]
@@ -13,6 +14,7 @@ Check = Callable[[], str | None]
 
 _CACHED_SECONDS = 1.0
 _WATCH_SECONDS = 1.0
+_BUCKETS_SECONDS = 5.0
 
 
 class Readiness:
@@ -42,6 +44,47 @@ class Readiness:
             return f"the database cannot be reached: {type(error).__name__}"
         self._pinged_at = self._clock()
         return None
+
+
+class BucketWatch:
+    """Whether the buckets are there, as a check. It tells what was found last, and never waits for the store.
+
+    A store that is away is no reason: what needs it says so. A bucket that is missing comes back by no retry.
+    """
+
+    def __init__(
+        self,
+        require: Callable[[str], None],
+        buckets: Sequence[str],
+        executor: Executor,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._require = require
+        self._buckets = buckets
+        self._executor = executor
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._asking: Future[None] | None = None
+        self._problem: str | None = None
+
+    def __call__(self) -> str | None:
+        """None when both are there, or nothing is known; else which is missing, and what makes it."""
+        idle = self._asking is None or self._asking.done()
+        if idle and self._clock() - self._asked_at >= _BUCKETS_SECONDS:
+            self._asked_at = self._clock()
+            self._asking = self._executor.submit(self._ask)
+        return self._problem
+
+    def _ask(self) -> None:
+        try:
+            for bucket in self._buckets:
+                self._require(bucket)
+        except BucketMissing as error:
+            self._problem = f"{error}: run `ocr-services provision`"
+        except StoreUnavailable:
+            return
+        else:
+            self._problem = None
 
 
 def balances_problem(table: BalanceTable) -> str | None:

@@ -52,7 +52,8 @@ def count_results(engine: Engine, since: datetime) -> ResultFigures:
         .group_by(minute, columns.status, columns.code)
         .order_by(minute)
     )
-    waiting = select(func.count(), func.min(columns.requested_at)).where(columns.status == ResultStatus.PENDING)
+    asked_at = func.coalesce(columns.asked_at, columns.requested_at)
+    waiting = select(func.count(), func.min(asked_at)).where(columns.status == ResultStatus.PENDING)
     with reading(engine) as connection:
         rows = connection.execute(ended).all()
         pending, oldest = connection.execute(waiting).one()

@@ -13,14 +13,14 @@ from sqlalchemy import Connection, Engine, RowMapping, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.document import Document
-from schemas.events import ResultCompleted, ResultFailed
+from schemas.events import ResultCompleted, ResultFailed, ResultRefused
 from services.api.tables import RESULTS
 from services.api.waiters import Reply
 from services.runtime.database import arrays_as_table, arrays_of, reading, single_statement, transaction
 
 _Insert = postgresql.Insert | sqlite.Insert
 
-_KEPT = {"id", "user_id", "key", "requested_at"}
+_KEPT = {"id", "user_id", "key", "requested_at", "asked_at"}
 """What an upsert leaves as it is."""
 
 
@@ -77,7 +77,11 @@ def find_result(engine: Engine, result_id: str) -> ListedResult | None:
 
 
 def list_pending(connection: Connection, pending: Iterable[PendingResult]) -> None:
-    """Lists requests; one that was refused before is pending again, one that is done stays done."""
+    """Lists requests; one that was refused before is pending again, one that is done stays done.
+
+    A failure from before the request is pending again, too: who asks has found no document, so it was removed to have
+    the object read anew. A failure from after it is of another request for the same object, and stands.
+    """
     rows = {
         one.id: {
             "id": one.id,
@@ -85,6 +89,7 @@ def list_pending(connection: Connection, pending: Iterable[PendingResult]) -> No
             "key": one.key,
             "status": ResultStatus.PENDING,
             "requested_at": one.requested_at,
+            "asked_at": _to_the_millisecond(one.requested_at),
         }
         for one in pending
     }
@@ -94,13 +99,13 @@ def list_pending(connection: Connection, pending: Iterable[PendingResult]) -> No
 def list_replies(connection: Connection, replies: Iterable[Reply]) -> None:
     """Lists what became of requests, in the order it was published.
 
-    A refusal ends only what is open: it may come late, beside a result that was made after all. Nothing brings a
-    deleted result back.
+    A refusal ends only what is open: it may come late, beside a result that was made after all. Nor does it end a later
+    request than its own. Nothing brings a deleted result back.
     """
     rows: dict[str, dict[str, Any]] = {}
     for reply in replies:
         row = _row_of(reply)
-        if row["status"] != ResultStatus.REFUSED or rows.get(reply.result_id, row)["status"] == ResultStatus.REFUSED:
+        if reply.result_id not in rows or _outdoes(row, rows[reply.result_id]):
             rows[reply.result_id] = row
     _execute(connection, _upsert_of_replies(connection.dialect.name), list(rows.values()))
 
@@ -183,6 +188,20 @@ class PendingWriter:
             list_pending(connection, rows)
 
 
+def _to_the_millisecond(moment: datetime) -> datetime:
+    """A moment as it comes back from the wire."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _outdoes(row: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:
+    """Whether a reply takes the place of one that was published before: no refusal that of a later request's."""
+    if row["status"] != ResultStatus.REFUSED:
+        return True
+    if earlier["status"] != ResultStatus.REFUSED:
+        return False
+    return row["asked_at"] is None or earlier["asked_at"] is None or row["asked_at"] >= earlier["asked_at"]
+
+
 def _row_of(reply: Reply) -> dict[str, Any]:
     moment = reply.created_at if isinstance(reply, ResultCompleted | ResultFailed) else reply.refused_at
     row: dict[str, Any] = dict.fromkeys(column.name for column in RESULTS.columns)
@@ -192,6 +211,7 @@ def _row_of(reply: Reply) -> dict[str, Any]:
         "key": reply.key,
         "requested_at": moment,
         "finished_at": moment,
+        "asked_at": reply.requested_at if isinstance(reply, ResultRefused) else None,
     }
     if isinstance(reply, ResultCompleted):
         return row | {
@@ -211,18 +231,32 @@ def _row_of(reply: Reply) -> dict[str, Any]:
 @cache
 def _upsert_of_pending(dialect: str) -> _Insert:
     # Kept, as the next one is: to build it takes twice as long as to run it.
-    changed = {"status": ResultStatus.PENDING.value, "finished_at": None, "code": None, "reason": None}
-    columns = ["id", "user_id", "key", "status", "requested_at"]
-    return _upsert(dialect, columns, changed, RESULTS.c.status == ResultStatus.REFUSED)
+    asked_at = _insert(dialect).excluded["asked_at"]
+    changed = {
+        "status": ResultStatus.PENDING.value,
+        "finished_at": None,
+        "code": None,
+        "reason": None,
+        # Of the last that is written, not the latest: its own outcome is still to come, and must count.
+        "asked_at": asked_at,
+    }
+    columns = ["id", "user_id", "key", "status", "requested_at", "asked_at"]
+    open_now = or_(RESULTS.c.status == ResultStatus.PENDING, RESULTS.c.status == ResultStatus.REFUSED)
+    outlived = and_(RESULTS.c.status == ResultStatus.FAILED, RESULTS.c.finished_at < asked_at)
+    return _upsert(dialect, columns, changed, or_(open_now, outlived))
 
 
 @cache
 def _upsert_of_replies(dialect: str) -> _Insert:
     incoming = _insert(dialect).excluded
+    # Results do not tell their request, nor does a refusal of an extractor from before 0008.
+    told, known = incoming["asked_at"], RESULTS.c.asked_at
+    not_overtaken = or_(told.is_(None), known.is_(None), told >= known)
     open_now = or_(RESULTS.c.status == ResultStatus.PENDING, RESULTS.c.status == ResultStatus.REFUSED)
     final = and_(incoming["status"] != ResultStatus.REFUSED, RESULTS.c.status != ResultStatus.DELETED)
     changed = {column.name: incoming[column.name] for column in RESULTS.columns if column.name not in _KEPT}
-    return _upsert(dialect, [column.name for column in RESULTS.columns], changed, or_(open_now, final))
+    where = or_(and_(open_now, not_overtaken), final)
+    return _upsert(dialect, [column.name for column in RESULTS.columns], changed, where)
 
 
 def _upsert(dialect: str, columns: list[str], changed: Mapping[str, Any], where: Any) -> _Insert:

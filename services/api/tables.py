@@ -1,4 +1,4 @@
-"""The API's tables, as `migrations/versions/0002_api.py` makes them, and 0003 their further indices."""
+"""The API's tables, as `migrations/versions/0002_api.py` makes them; 0003 adds indices, 0008 a column."""
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
@@ -36,6 +36,7 @@ RESULTS = Table(
     Column("word_count", BigInteger),
     Column("page_count", BigInteger),
     Column("tokens_used", BigInteger),
+    Column("asked_at", UtcDateTime),  # when it was last listed as pending, in whole milliseconds as on the wire
 )
 
 RESULT_OFFSETS = Table(

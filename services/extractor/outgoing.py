@@ -51,6 +51,7 @@ class Outgoing:
             key=request.key,
             etag=request.etag,
             refused_at=self._now(),
+            requested_at=request.requested_at,
             error=failure,
         )
         return [self._record(RESULTS, request.result_id, refused, request.key, request.result_id, asked)]

@@ -13,6 +13,10 @@ class StoreUnavailable(TransientError):
     """The object store did not answer, or answered with an error of its own."""
 
 
+class BucketMissing(StoreUnavailable):
+    """The object store answers, and has no such bucket: nothing can be told of what would lie in it."""
+
+
 class BrokerUnavailable(TransientError):
     """The broker did not take a record in time."""
 

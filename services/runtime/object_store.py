@@ -1,5 +1,6 @@
 """The object store behind the few calls that we make of it; every failure is a type."""
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -17,7 +18,7 @@ from botocore.handlers import add_expect_header
 from urllib3.exceptions import HTTPError
 
 from schemas.identity import plain_etag
-from services.runtime.errors import StoreUnavailable
+from services.runtime.errors import BucketMissing, StoreUnavailable
 from services.runtime.metrics import STORE_CALLS
 from services.runtime.plain_http import NotPlain
 from services.runtime.settings import ObjectStoreSettings
@@ -30,6 +31,7 @@ _CHUNK_BYTES = 1 << 20
 _ABSENT = {"NoSuchKey", "NotFound", "404"}
 _REFUSED = {"AccessDenied", "403"}
 _CONFLICTS_MAX = 20
+_BUCKET_SEEN_SECONDS = 10.0
 _CUT = "the store's answer was cut within its head"
 _RIGHTS = {
     "head": "s3:GetObject",
@@ -110,6 +112,7 @@ class ObjectStore:
     def __init__(self, client: "S3Client", quick: SignedRequests | None = None) -> None:
         self._client = client
         self._quick = quick
+        self._seen_at: dict[str, float] = {}
 
     def close(self) -> None:
         """Closes the connections."""
@@ -126,8 +129,33 @@ class ObjectStore:
         """What lies under `key`, None if nothing does.
 
         Raises:
+            BucketMissing: there is no such bucket, since some seconds at the latest.
             StoreUnavailable: no answer, or an error of the store's own.
         """
+        found = self._head(bucket, key)
+        if found is None and time.monotonic() - self._seen_at.get(bucket, -math.inf) > _BUCKET_SEEN_SECONDS:
+            # An answer to HEAD has no body: that the bucket is missing looks just the same.
+            self.require_bucket(bucket)
+        return found
+
+    def require_bucket(self, bucket: str) -> None:
+        """Returns if there is such a bucket, readable or not.
+
+        Raises:
+            BucketMissing: there is none.
+            StoreUnavailable: no answer, or an error of the store's own.
+        """
+        with _call("head_bucket"):
+            try:
+                self._client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if _status(error) == 404:
+                    raise BucketMissing(f"the bucket {bucket} does not exist") from error
+                if _status(error) not in range(400, 500):
+                    raise
+        self._seen_at[bucket] = time.monotonic()
+
+    def _head(self, bucket: str, key: str) -> StoredObject | None:
         with _call("head"):
             answer = self._send("HEAD", bucket, key, plain=(200, 404))
             if answer is not None:

@@ -87,9 +87,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def do_HEAD(self) -> None:
-        body = self.store.objects.get(self._begin())
+        key = self._begin()
+        body = self.store.objects.get(key)
         if body is None:
-            self.send_response(404)
+            is_bucket = "/" not in key
+            self.send_response(200 if is_bucket else 404)
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:

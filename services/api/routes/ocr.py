@@ -64,10 +64,11 @@ async def process(
     )
     if isinstance(answer, OcrResult):
         return json_response(answer)
+    settings = parts.processor.settings
     headers = {
         "Location": result_location(answer.id),
-        "Retry-After": str(parts.processor.settings.retry_after_seconds),
-        "Preference-Applied": preference.applied(),
+        "Retry-After": str(settings.retry_after_seconds),
+        "Preference-Applied": preference.applied(settings.wait_seconds_max),
     }
     return json_response(answer, 202, headers)
 

@@ -38,9 +38,9 @@ def completing(text: str, delay_seconds: float = 0.0) -> bytes:
     return json.dumps({"text": text, "delaySeconds": delay_seconds, "salt": str(uuid.uuid4())}).encode()
 
 
-def failing(code: ErrorCode, reason: str) -> bytes:
+def failing(code: ErrorCode, reason: str, delay_seconds: float = 0.0) -> bytes:
     """An object that cannot be read."""
-    return json.dumps({"fail": code.value, "reason": reason}).encode()
+    return json.dumps({"fail": code.value, "reason": reason, "delaySeconds": delay_seconds}).encode()
 
 
 def refusing(code: ErrorCode, reason: str) -> bytes:
@@ -132,6 +132,7 @@ def _refusal(request: OcrRequest, wanted: dict[str, Any]) -> ResultRefused:
         key=request.key,
         etag=request.etag,
         refused_at=datetime.now(UTC),
+        requested_at=request.requested_at,
         error=Failure(code=ErrorCode(wanted["refuse"]), reason=wanted["reason"]),
     )
 

@@ -20,6 +20,7 @@ from schemas.identity import document_key, result_id
 from schemas.topics import RESULTS
 from services.runtime.kafka import common_config, topic_name
 from services.runtime.producing import attributes_for
+from services.runtime.provisioning import ensure_bucket
 from tests.integration.api.fake_extractor import completing
 from tests.integration.api.stack import Replica, Stack, User
 from tests.support.parts import DatabasePart, KafkaPart
@@ -54,6 +55,30 @@ def test_replies_are_heard_on_partitions_that_were_added_later(stack: Stack) -> 
         started = time.monotonic()
         assert waiting.result(10).json()["text"] == "from the new partition"
         assert time.monotonic() - started < 5
+    api.close()
+
+
+def test_a_missing_bucket_is_the_services_trouble_and_not_the_files(stack: Stack) -> None:
+    missing = f"{stack.object_store.uploads_bucket}-missing"
+    api = stack.start_unready_replica({"OCR_S3_UPLOADS_BUCKET": missing})
+
+    def told() -> str:
+        try:
+            return httpx.get(f"{api.url}/readyz").text
+        except httpx.TransportError:
+            return ""
+
+    wait_for(lambda: missing in told(), "readiness says which bucket is missing")
+    assert "ocr-services provision" in told()
+    user = stack.user()
+    answer = api.post(user, f"ocr/{user.id}/a.jpg")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "bucket" in answer.json()["error"]
+    assert missing not in answer.text
+    ensure_bucket(stack.store, missing)
+    api.wait_until_ready()
+    answer = api.post(user, f"ocr/{user.id}/a.jpg")
+    assert (answer.status_code, answer.json()["code"]) == (404, "file_not_found")
     api.close()
 
 

@@ -54,7 +54,13 @@ def _answers(settings: KafkaSettings) -> bool:
     return True
 
 
-def add(engine: Engine, status: ResultStatus, minutes_ago: float, code: str | None = None) -> None:
+def add(
+    engine: Engine,
+    status: ResultStatus,
+    minutes_ago: float,
+    code: str | None = None,
+    asked_minutes_ago: float | None = None,
+) -> None:
     moment = NOW - minutes_ago * _MINUTE
     with transaction(engine) as connection:
         connection.execute(
@@ -68,6 +74,7 @@ def add(engine: Engine, status: ResultStatus, minutes_ago: float, code: str | No
                 code=code,
                 page_count=3 if status is ResultStatus.COMPLETED else None,
                 tokens_used=200 if status is ResultStatus.COMPLETED else None,
+                asked_at=None if asked_minutes_ago is None else NOW - asked_minutes_ago * _MINUTE,
             )
         )
 
@@ -87,6 +94,11 @@ def test_results_are_counted_by_minute_status_and_code(engine: Engine) -> None:
         (NOW - _MINUTE, ResultStatus.COMPLETED, None, 2, 6, 400),
     ]
     assert (figures.pending, figures.oldest_pending_at) == (2, NOW - 7 * _MINUTE)
+
+
+def test_what_is_pending_again_waits_since_it_was_asked_for_again(engine: Engine) -> None:
+    add(engine, ResultStatus.PENDING, 600, asked_minutes_ago=3)
+    assert count_results(engine, NOW).oldest_pending_at == NOW - 3 * _MINUTE
 
 
 def test_an_installation_without_results_has_figures(engine: Engine) -> None:

@@ -10,10 +10,12 @@ import httpx
 import pytest
 
 from schemas.events import TEXT_BYTES_MAX, ErrorCode
+from schemas.identity import document_key
 from schemas.topics import REQUESTS, UPLOADS
 from services.api.keys import ApiKeys, Scope
 from tests.integration.api.fake_extractor import FILE_URL_BASE, completing, failing, refusing
 from tests.integration.api.stack import Replica, Stack, User
+from tests.support.stage import wait_for
 
 
 def assert_error(answer: httpx.Response, status: int, code: str) -> str:
@@ -163,6 +165,22 @@ def test_a_refused_file_may_be_asked_for_again(stack: Stack, api: Replica, code:
         assert assert_error(api.post(user, key), status, code.value) == "Not this time"
     identities = [identity for (lane, identity), seen in stack.extractor.requests.items() if seen == 2]
     assert identities, "it was requested each time"
+
+
+def test_a_failure_that_was_removed_is_pending_while_the_file_is_read_anew(stack: Stack, api: Replica) -> None:
+    user = stack.user()
+    key = stack.upload(user, failing(ErrorCode.UNREADABLE_DOCUMENT, "Torn", delay_seconds=2.0))
+    assert_error(api.post(user, key), 422, "unreadable_document")
+    listed = api.client.get("/api/ocr/results", headers=user.headers)
+    while (results := listed.json()["results"])[0]["status"] != "failed":
+        listed = api.client.get("/api/ocr/results", headers=user.headers)
+    identity = results[0]["id"]
+    # As `ocr-services retry` does.
+    stack.store.delete(stack.object_store.results_bucket, document_key(user.id, identity))
+    assert api.post(user, key, Prefer="respond-async").json() == {"id": identity, "status": "pending"}
+    state = api.result(user, identity).json()
+    assert (state["status"], state["code"], state["reason"]) == ("pending", None, None)
+    wait_for(lambda: api.result(user, identity).json()["status"] == "failed", "it failed once more")
 
 
 def test_keys_that_cannot_be_are_400_and_those_that_are_not_there_404(stack: Stack, api: Replica) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, inspect, select
 
-from schemas.events import ErrorCode
+from schemas.events import ErrorCode, ResultRefused
 from services.api.keys import ApiKeys, Scope, UnknownKey, hash_key, looks_like_key
 from services.api.result_list import OffsetMoved, advance_offsets, clear_offsets, read_offsets
 from services.api.results import (
@@ -32,6 +32,8 @@ from services.runtime.errors import DatabaseUnavailable
 from services.runtime.migrations import migrate_engine
 from services.runtime.settings import DatabaseSettings
 from tests.unit.api.fakes import KEY, NOW, RESULT_ID, USER, completed, document, failed, refused
+
+SECOND = timedelta(seconds=1)
 
 
 def pending(engine: Engine, moment: datetime = NOW) -> None:
@@ -148,6 +150,67 @@ def test_what_was_refused_is_pending_again_when_it_is_asked_for_again(engine: En
     assert (row(engine).status, row(engine).code) == (ResultStatus.REFUSED, "unavailable")
     pending(engine)
     assert (row(engine).status, row(engine).code, row(engine).reason) == (ResultStatus.PENDING, None, None)
+
+
+def refused_of(requested_at: datetime | None, code: ErrorCode = ErrorCode.INSUFFICIENT_TOKENS) -> ResultRefused:
+    """The refusal of the request of a moment, as it comes from the wire."""
+    reply = refused(code).model_copy(update={"requested_at": requested_at, "refused_at": NOW})
+    return ResultRefused.model_validate_json(reply.to_json())
+
+
+def test_a_failure_whose_document_was_removed_is_pending_when_it_is_asked_for_again(engine: Engine) -> None:
+    pending(engine, NOW - SECOND)
+    publish(engine, failed(ErrorCode.UNREADABLE_DOCUMENT))
+    pending(engine, NOW + SECOND)
+    again = row(engine)
+    assert (again.status, again.code, again.reason, again.finished_at) == (ResultStatus.PENDING, None, None, None)
+    publish(engine, completed())
+    assert row(engine).status is ResultStatus.COMPLETED
+
+
+def test_a_failure_that_came_after_the_request_was_made_stands(engine: Engine) -> None:
+    publish(engine, failed(ErrorCode.UNREADABLE_DOCUMENT))
+    pending(engine, NOW - SECOND)
+    assert (row(engine).status, row(engine).code) == (ResultStatus.FAILED, "unreadable_document")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_refusal_of_an_earlier_request_does_not_end_a_later_one(engine: Engine, known: bool) -> None:
+    if known:
+        publish(engine, refused_of(NOW - 2 * SECOND))
+    pending(engine)
+    publish(engine, refused_of(NOW - SECOND))
+    assert (row(engine).status, row(engine).code) == (ResultStatus.PENDING, None)
+    publish(engine, refused_of(NOW, ErrorCode.UNAVAILABLE))
+    assert (row(engine).status, row(engine).code) == (ResultStatus.REFUSED, "unavailable")
+    publish(engine, refused_of(NOW - SECOND))
+    assert row(engine).code == "unavailable", "what comes late, of a request before, is passed over"
+
+
+def test_the_refusal_of_a_request_ends_it_though_the_wire_has_milliseconds_alone(engine: Engine) -> None:
+    moment = NOW.replace(microsecond=123_456)
+    pending(engine, moment)
+    publish(engine, refused_of(moment))
+    assert row(engine).status is ResultStatus.REFUSED
+
+
+def test_of_two_refusals_in_a_batch_the_later_requests_counts(engine: Engine) -> None:
+    pending(engine)
+    publish(engine, refused_of(NOW, ErrorCode.UNAVAILABLE), refused_of(NOW - SECOND))
+    assert (row(engine).status, row(engine).code) == (ResultStatus.REFUSED, "unavailable")
+
+
+def test_of_two_requests_the_one_that_is_listed_last_is_ended_by_its_own_refusal(engine: Engine) -> None:
+    pending(engine)
+    pending(engine, NOW - SECOND)
+    publish(engine, refused_of(NOW - SECOND))
+    assert row(engine).status is ResultStatus.REFUSED
+
+
+def test_a_refusal_that_does_not_tell_its_request_ends_what_is_open(engine: Engine) -> None:
+    pending(engine)
+    publish(engine, refused_of(None))
+    assert row(engine).status is ResultStatus.REFUSED
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.errors import Halt, StoreUnavailable
+from services.runtime.errors import BucketMissing, Halt, StoreUnavailable
 from services.runtime.object_store import (
     ObjectChanged,
     ObjectGone,
@@ -79,6 +79,30 @@ def test_what_is_not_there_is_none_and_cannot_be_downloaded(store: ObjectStore, 
     assert store.read(bucket, "ocr/alice/none.png") is None
     with pytest.raises(ObjectGone):
         store.download(bucket, "ocr/alice/none.png", "etag", tmp_path / "file", 10)
+
+
+def test_where_the_bucket_is_missing_nothing_is_said_of_what_lies_in_it(store: ObjectStore, bucket: str) -> None:
+    missing = f"{bucket}-missing"
+    for _ in range(2):
+        with pytest.raises(BucketMissing, match=missing):
+            store.head(missing, "ocr/alice/none.png")
+        with pytest.raises(StoreUnavailable):
+            store.read(missing, "ocr/alice/none.png")
+    ensure_bucket(store, missing)
+    assert store.head(missing, "ocr/alice/none.png") is None
+
+
+def test_the_bucket_is_asked_for_once_in_a_while_and_only_where_nothing_lies(
+    misbehaving: tuple[ObjectStoreSettings, Misbehaviour],
+) -> None:
+    settings, behaviour = misbehaving
+    store = connect(settings)
+    store.put("bucket", "key", b"content", "text/plain")
+    behaviour.requests.clear()
+    assert store.head("bucket", "key") is not None
+    assert behaviour.requests == ["HEAD"]
+    assert [store.head("bucket", "none") for _ in range(3)] == [None] * 3
+    assert behaviour.requests == ["HEAD"] * 5, "the object four times, the bucket once"
 
 
 def test_a_download_is_pinned_to_its_etag(store: ObjectStore, bucket: str, tmp_path: Path) -> None:

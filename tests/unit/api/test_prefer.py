@@ -44,5 +44,8 @@ def test_who_waits_and_who_knows_of_202(preference: Preference, stated: bool, wa
 
 
 def test_the_answer_says_what_was_applied() -> None:
-    assert Preference(True, 5).applied() == "respond-async, wait=5"
-    assert Preference(wait_seconds=5).applied() == "wait=5"
+    assert Preference(True, 5).applied(120.0) == "respond-async, wait=5"
+    assert Preference(wait_seconds=5).applied(120.0) == "wait=5"
+    assert Preference(wait_seconds=120).applied(120.0) == "wait=120"
+    assert Preference(wait_seconds=500).applied(120.0) == "wait=120"
+    assert Preference(respond_async=True).applied(120.0) == "respond-async"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -16,6 +18,7 @@ from services.runtime.admission import BalanceTable
 from tests.unit.api.fakes import (
     ETAG,
     KEY,
+    NOW,
     RESULT_ID,
     USER,
     FakeWorld,
@@ -53,6 +56,19 @@ def test_the_steps_come_in_the_order_that_loses_no_answer() -> None:
     world.answer_with(completed())
     assert isinstance(post(world), OcrResult)
     assert world.log == ["head", "document, awaited", "pending True", "send"]
+
+
+def test_a_request_is_dated_before_the_look_for_the_document() -> None:
+    # A failure that the list dates after it is then of another request, and not one that was removed.
+    world = FakeWorld()
+
+    def now() -> datetime:
+        world.log.append("dated")
+        return NOW
+
+    made = replace(processor(world), now=now)
+    asyncio.run(made.process(USER, KEY, Preference(respond_async=True)))
+    assert world.log == ["head", "dated", "document, awaited", "pending True", "send"]
 
 
 def test_the_request_names_the_content_that_was_seen() -> None:
