@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from schemas.events import OcrRequest, Origin
 from schemas.identity import document_prefix, result_id
+from services.intake.known_documents import KnownDocuments
 from services.intake.pace import GoOn, Pace
 from services.intake.recent import RecentRequests
 from services.intake.worker import request_for, upload_of
@@ -18,7 +19,11 @@ from services.runtime.metrics import SWEEP_OBJECTS, UPLOADS_REQUESTED
 from services.runtime.object_store import StoredObject
 
 CHUNK_OBJECTS = 20_000
-"""Objects compared with one listing of the documents; bounds the memory that one user's uploads can take."""
+"""Objects compared with one listing of the documents; bounds the memory that one user's uploads can take.
+
+What a listing shows is remembered for the objects that follow, so that only as many more that it does not show are
+worth another one.
+"""
 _UNACKNOWLEDGED_MAX = 200
 _ACKNOWLEDGE_POLL_SECONDS = 0.5
 _DOCUMENT_SUFFIX = ".json"
@@ -92,16 +97,17 @@ class UserSweep:
         if funded:
             # Before listing: what now waits in the lane will have its document by the time it is looked for.
             self._pace.wait_for_lane(go_on)
-        uploads = self._uploads(user_id, tally, go_on, topped_up=topped_up, funded=funded)
+        known = KnownDocuments()
+        uploads = self._uploads(user_id, known, tally, go_on, topped_up=topped_up, funded=funded)
         while chunk := dict(islice(uploads, self._chunk_objects)):
-            self._drop_documented(user_id, chunk, tally, go_on)
+            self._drop_documented(user_id, chunk, known, tally, go_on)
             self._request(chunk.values(), tally, go_on)
         for fate, count in tally.fates.items():
             SWEEP_OBJECTS.labels(fate=fate).inc(count)
         return tally
 
     def _uploads(
-        self, user_id: str, tally: Tally, go_on: GoOn, *, topped_up: bool, funded: bool
+        self, user_id: str, known: KnownDocuments, tally: Tally, go_on: GoOn, *, topped_up: bool, funded: bool
     ) -> Iterator[tuple[str, OcrRequest]]:
         """What may have to be requested, by result id: a listing has the etags, hence the ids."""
         now = self._now()
@@ -114,19 +120,26 @@ class UserSweep:
                 tally.fates["no_balance"] += 1
             elif not topped_up and found.modified_at > now - self._age:
                 tally.fates["too_young"] += 1
-            elif not topped_up and result_id(self._buckets.uploads, found.key, found.etag) in self._recent:
+            elif (identity := result_id(self._buckets.uploads, found.key, found.etag)) in known:
+                tally.fates["has_document"] += 1
+            elif not topped_up and identity in self._recent:
                 tally.fates["requested_before"] += 1
             else:
-                request = request_for(found, key, self._buckets.uploads, Origin.RECONCILER, now)
-                yield request.result_id, request
+                yield identity, request_for(found, key, self._buckets.uploads, Origin.RECONCILER, now)
 
-    def _drop_documented(self, user_id: str, chunk: dict[str, OcrRequest], tally: Tally, go_on: GoOn) -> None:
+    def _drop_documented(
+        self, user_id: str, chunk: dict[str, OcrRequest], known: KnownDocuments, tally: Tally, go_on: GoOn
+    ) -> None:
         prefix = document_prefix(user_id)
+        more_may_come = len(chunk) == self._chunk_objects
+        known.clear()
         for document in self._store.list(self._buckets.results, prefix):
             go_on()
             identity = document.key.removeprefix(prefix).removesuffix(_DOCUMENT_SUFFIX)
             if chunk.pop(identity, None) is not None:
                 tally.fates["has_document"] += 1
+            if more_may_come:
+                known.add(identity)
 
     def _request(self, requests: Iterable[OcrRequest], tally: Tally, go_on: GoOn) -> None:
         """Sends at the permitted rate; an object counts as requested once the broker has acknowledged it."""

@@ -147,6 +147,19 @@ def test_many_objects_are_compared_in_chunks_with_nothing_left_out(world: World)
     assert world.producer.requested_keys() == [f"ocr/alice/{number}.png" for number in range(0, 10, 2)]
 
 
+def test_the_documents_are_listed_anew_only_for_as_many_objects_without_one(world: World) -> None:
+    world.chunk_objects = 10
+    stored = [world.put(f"ocr/alice/{number:03}.png", str(number).encode()) for number in range(100)]
+    for number, each in enumerate(stored):
+        if number not in (5, 55, 95):
+            world.document(each)
+    world.clock.sleep(100)
+    assert world.sweep()("alice", go_on).fates == {"has_document": 97, "requested": 3}
+    assert world.producer.requested_keys() == [stored[number].key for number in (5, 55, 95)]
+    listings = [bucket for bucket, _ in world.store.listed].count("results")
+    assert listings == 2, "one for the first ten, one for the two that it did not show"
+
+
 def test_it_waits_while_the_lane_is_long_and_lists_only_then(world: World) -> None:
     world.put("ocr/alice/a.png")
     world.clock.sleep(61)
