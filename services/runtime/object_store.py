@@ -41,6 +41,7 @@ _RIGHTS = {
     "replace": "s3:PutObject",
     "put": "s3:PutObject",
     "delete": "s3:DeleteObject",
+    "head_bucket": "s3:ListBucket",
     "list": "s3:ListBucket",
 }
 
