@@ -27,8 +27,8 @@ _TRIMMED_X, _TRIMMED_Y = 0.03, 0.08
 
 # Where the paper shows through for this many columns, wider than between letters, a space is read that the recogniser
 # takes for this much less likely than a letter or none.
-_GAP_COLUMNS_MIN = 6
-_GAP_ODDS = 10.0
+_GAP_COLUMNS_MIN = 5
+_GAP_ODDS = 13.0
 # Columns without ink vary less than this share of what most columns with ink do.
 _BLANK_CONTRAST_SHARE = 0.3
 _INK_PERCENTILE = 90

@@ -64,5 +64,6 @@ def test_a_headline_of_large_letters_is_read_with_the_text_below(engine: Engine,
     page.paste(headline.crop((0, 0, 1000, 165)), (0, 0))
     text = recognise_file(save(page, "magazine.png"), engine).text
 
-    assert text.casefold().split()[:2] == ["summer", "in"]
+    # Between large letters this face has narrow spaces: the model card says that such may be lost.
+    assert "".join(text.split()).casefold().startswith("summerin")
     assert "Thompson" in text
