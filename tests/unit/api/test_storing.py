@@ -55,6 +55,7 @@ def test_a_file_is_stored_under_a_key_of_the_users_own() -> None:
     ("filename", "key"),
     [
         ('filename="été.pdf"', "r-ete.pdf"),
+        ('filename="brief müller & co.pdf"', "r-brief-muller-co.pdf"),
         ('filename=""', "r-file.pdf"),
         ("x=y", "r-file.pdf"),
         ('filename="a/../../b"', "r-b.pdf"),
