@@ -24,11 +24,15 @@ $(BIN)/python:
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 
+# Of what pip says on standard output a line for every ten packages; its warnings and errors come on standard error.
+PIP_PROGRESS := awk '/\.(whl|tar\.gz) \(/ { if (++count % 10 == 0) { print "  " count " packages fetched"; fflush() } } \
+	/^Installing collected/ { print "  " count " packages fetched, unpacking them"; fflush() }'
+
 # An installation is a stamp, newer than what it was made from.
 $(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
-	@echo "Installing requirements/$*.txt into $(VENV)"
-	$(PIP_INSTALL) --require-hashes --requirement $<
-	$(PIP_INSTALL) --no-deps --no-build-isolation --quiet --editable .
+	@echo "Installing requirements/$*.txt into $(VENV): a minute or more"
+	@$(PIP_INSTALL) --progress-bar off --require-hashes --requirement $< | $(PIP_PROGRESS)
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --quiet --editable .
 	@touch $@
 
 .PHONY: install install-dev install-all

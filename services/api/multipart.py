@@ -14,6 +14,7 @@ OVERHEAD_BYTES_MAX = 65_536
 """How much a body may hold beside the file: boundaries, headers, other fields."""
 
 _FILENAME_CHARACTERS_MAX = 1024
+_SHOWN_NAME_CHARACTERS_MAX = 60
 
 
 class FilePart:
@@ -36,6 +37,9 @@ class FilePart:
         self._header_value = bytearray()
         self._disposition = b""
         self._in_file = False
+        self._other: str | None = None
+        """The name of the last part that is not the file."""
+        self._other_is_a_file = False
         try:
             self._parser = MultipartParser(boundary, self._callbacks())  # type: ignore[arg-type]
         except FormParserError as error:
@@ -55,8 +59,15 @@ class FilePart:
         self._bytes.clear()
         self._overhead_bytes += len(piece) - len(of_file)
         if self._overhead_bytes > OVERHEAD_BYTES_MAX:
+            if self._other_is_a_file and not self.found:
+                raise self.lacks_file()
             raise _invalid(f"The body holds more than {OVERHEAD_BYTES_MAX} bytes beside the file")
         return of_file
+
+    def lacks_file(self) -> ApiError:
+        """The error of a body without the file: it names the part that came in its place."""
+        message = f"The body has no part named '{FIELD}'"
+        return _invalid(message if self._other is None else f"{message}; it has one named '{self._other}'")
 
     def _callbacks(self) -> dict[str, Callable[..., None]]:
         def name(data: bytes, start: int, end: int) -> None:
@@ -90,7 +101,10 @@ class FilePart:
 
     def _headers(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name") != FIELD.encode():
+        name = options.get(b"name")
+        if name != FIELD.encode():
+            self._other = None if name is None else _shown(_text(name))
+            self._other_is_a_file = b"filename" in options
             return
         if self.found:
             raise _invalid("One file at a time: the body has several")
@@ -103,6 +117,12 @@ class FilePart:
 
 def _text(raw: Any) -> str:
     return bytes(raw).decode("utf-8", "replace")
+
+
+def _shown(name: str) -> str:
+    printable = "".join(character if character.isprintable() else "?" for character in name)
+    is_short = len(printable) <= _SHOWN_NAME_CHARACTERS_MAX
+    return printable if is_short else f"{printable[:_SHOWN_NAME_CHARACTERS_MAX]}..."
 
 
 def _invalid(message: str) -> ApiError:

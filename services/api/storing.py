@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from services.api.errors import ApiError
 from services.api.file_models import StoredFile
-from services.api.multipart import FIELD, OVERHEAD_BYTES_MAX, FilePart
+from services.api.multipart import OVERHEAD_BYTES_MAX, FilePart
 from services.api.stores import in_thread
 from services.api.uploads import object_key
 from services.api.waiters import InFlight
@@ -109,7 +109,7 @@ class FileStorer:
         if not part.complete:
             raise _broken_off()
         if not part.found:
-            raise ApiError("invalid_request", f"The body has no part named '{FIELD}'")
+            raise part.lacks_file()
 
     async def _pieces(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         # Bounded in all, else a byte now and then would keep a place for ever. Writing to the spool is not counted.

@@ -25,7 +25,7 @@ def add(
     ] = None,
 ) -> None:
     """Register an address and print the secret that signs what it gets: standard output is the secret alone."""
-    from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress
+    from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress, PrivateAddress
     from services.webhook_registry.registry import InvalidWebhook, add_webhook
     from services.webhook_registry.settings import WebhookSettings
 
@@ -34,6 +34,9 @@ def add(
         with opened_database() as engine:
             types = event or ["result.completed", "result.failed"]
             webhook = add_webhook(engine, user, url, types, datetime.now(UTC))
+    except PrivateAddress as error:
+        remedy = "OCR_WEBHOOKS_ALLOWED_NETWORKS allows networks of your own; on a stack of `ocr-services up` add --data"
+        raise typer.BadParameter(f"{error}. {remedy}") from error
     except (ForbiddenAddress, InvalidWebhook) as error:
         raise typer.BadParameter(str(error)) from error
     typer.echo(f"id {webhook.id}; keep the secret, it is not shown again:", err=True)

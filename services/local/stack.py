@@ -59,6 +59,11 @@ class Stack:
         """The base URL of the HTTP API."""
         return f"http://127.0.0.1:{self._service('api').port}"
 
+    @property
+    def workers(self) -> list[Service]:
+        """The services that work on topics: all but the API."""
+        return [service for service in self.services if service.name != "api"]
+
     def start(self) -> LocalUser:
         """Starts everything and returns once every service says that it is ready.
 

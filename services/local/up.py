@@ -13,6 +13,7 @@ from services.local.environment import UPLOADS_BUCKET
 from services.local.layout import DirectoryInUseError, Layout
 from services.local.limits import EMBEDDED_LIMITS
 from services.local.object_store import ACCESS_KEY, SECRET_KEY
+from services.local.ports import LOOPBACK
 from services.local.process import ProcessNotReadyError
 from services.local.stack import Stack, StoppedWhileStarting
 from services.runtime.shutdown import stop_on_signals
@@ -29,7 +30,7 @@ def run(directory: Path, *, api_port: int | None, as_json: bool) -> int:
             stack = Stack(directory, _say, stop, api_port)
             try:
                 user = stack.start()
-                _announce(stack, user, as_json)
+                announce(stack, user, as_json=as_json)
                 stack.watch()
             finally:
                 _say("stopping")
@@ -70,7 +71,8 @@ def readme_exports(facts: Mapping[str, str]) -> str:
     )
 
 
-def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
+def announce(stack: Stack, user: LocalUser, *, as_json: bool) -> None:
+    """Prints where the stack is: the summary as one line of JSON, or all a person needs."""
     if as_json:
         print(json.dumps(summary(stack, user)), flush=True)
         return
@@ -84,6 +86,7 @@ def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
         f"  API key       {user.api_key}  (user {user.user_id})",
         f"  Kafka         {stack.broker.bootstrap_servers}",
         f"  S3            {stack.store.endpoint_url}, bucket {UPLOADS_BUCKET}",
+        f"  health        {_worker_addresses(stack)}: /metrics, /readyz, /healthz",
         f"  data, logs    {stack.layout.root}",
         f"  commands      ocr-services keys|tokens|webhooks|doctor|... --data {stack.layout.root}",
         f"  documentation {stack.api_url}/docs",
@@ -102,6 +105,11 @@ def _announce(stack: Stack, user: LocalUser, as_json: bool) -> None:
         "Ctrl-C stops everything.",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _worker_addresses(stack: Stack) -> str:
+    """Where the workers answer for health and metrics; the API does on its own port."""
+    return ", ".join(f"{worker.name} {LOOPBACK}:{worker.port}" for worker in stack.workers)
 
 
 def _say(line: str) -> None:

@@ -46,6 +46,10 @@ def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
 
 
+class PrivateAddress(ForbiddenAddress):
+    """An address that is not public: an operator may allow its network."""
+
+
 @dataclass(frozen=True)
 class AddressPolicy:
     """Public addresses, and those in the networks that were allowed."""
@@ -88,7 +92,9 @@ class AddressPolicy:
         if any(address in network for network in self.allowed):
             return
         if not _is_public(address):
-            raise ForbiddenAddress(f"the host {host} is at {address}, which is not a public address")
+            if host == str(address):
+                raise PrivateAddress(f"{address} is not a public address")
+            raise PrivateAddress(f"the host {host} is at {address}, which is not a public address")
         if not is_encrypted:
             raise ForbiddenAddress("plain http is not encrypted: use https")
 

@@ -12,7 +12,7 @@ const FORMATS = [
   ["pdf", "Searchable PDF", "pdf"],
   ["json", "JSON", "json"],
   ["hocr", "hOCR", "hocr"],
-  ["alto", "ALTO", "xml"],
+  ["alto", "ALTO", "alto.xml"],
 ];
 
 export function resultView({ api, jobs }, id) {

@@ -125,3 +125,21 @@ def test_the_way_to_the_content_is_short_by_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_api_documentation_looks_like_the_console_and_fits(
+    open_page: OpenPage, stack: RunningStack, width: int, scheme: str
+) -> None:
+    page = open_page(signed_in=False, color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    look = "() => { const {font, color, backgroundColor} = getComputedStyle(document.documentElement);"
+    look += " return [font, color, backgroundColor] }"
+    consoles = page.evaluate(look)
+    page.goto(f"{stack.facts['url']}/docs")
+    assert page.evaluate(look) == consoles
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    screenshot(page, f"docs-{scheme}-{width}")
+    page.get_by_role("link", name="POST /api/ocr/process").click()
+    expect(page.get_by_role("heading", name="POST /api/ocr/process")).to_be_in_viewport()

@@ -83,12 +83,12 @@ def reader(stack: RunningStack, tmp_path: Path) -> Reader:
     own = {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
-        "OCR_DATABASE_URL": f"sqlite:///{tmp_path / 'data' / 'ocr.db'}",
-        "OCR_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
-        "RECEIVER_URL": f"http://127.0.0.1:{port}/hook",
-        "RECEIVER_PORT": str(port),
     }
-    return Reader(tmp_path, dict(os.environ) | exported | own)
+    # The page's port may be taken here: any free one stands for it.
+    address = marked_block(DOCUMENT, "address").replace("9099", str(port))
+    said = re.findall(r"(RECEIVER_\w+)=(\S+)", address)
+    assert [name for name, _ in said] == ["RECEIVER_PORT", "RECEIVER_URL"]
+    return Reader(tmp_path, dict(os.environ) | exported | own | dict(said))
 
 
 def test_the_pages_receiver_hears_of_uploads_however_it_was_registered(stack: RunningStack, reader: Reader) -> None:
@@ -99,7 +99,7 @@ def test_the_pages_receiver_hears_of_uploads_however_it_was_registered(stack: Ru
         assert eventually(lambda: heard.read_text().startswith(f"result.completed {key} ")), heard.read_text()
         assert eventually(lambda: "delivered  result.completed" in reader.block("log"))
         assert len(heard.read_text().splitlines()) == 1
-    reader.shell(f"ocr-services webhooks remove {listed.split()[0]}")
+    reader.shell(f"ocr-services webhooks remove {listed.split()[0]} --data data")
 
     if shutil.which("jq") is None:
         pytest.skip("the calls over HTTP use jq")

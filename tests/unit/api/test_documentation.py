@@ -1,5 +1,6 @@
 """OpenAPI says all of it."""
 
+import re
 from typing import Any
 
 import jsonschema
@@ -7,6 +8,7 @@ import pytest
 
 from services.api.docs_page import docs_page
 from services.api.errors import ERRORS
+from tests.support.documents import ROOT
 from tests.unit.api.fakes import FakeWorld, app
 
 DOCUMENT: dict[str, Any] = app(FakeWorld()).openapi()
@@ -141,7 +143,24 @@ def test_the_page_shows_every_operation_and_code_and_loads_nothing_from_elsewher
     assert "<link" not in page
 
 
+def test_the_page_renders_the_markdown_of_the_descriptions() -> None:
+    page = docs_page(DOCUMENT)
+    assert "<ol><li><code>POST /api/files/upload</code> gives a presigned URL" in page
+    assert "<p>Errors have one shape, <code>{&quot;error&quot;" in page
+    described = re.sub(r"<style>.*?</style>|<pre>.*?</pre>", "", page, flags=re.DOTALL)
+    assert "`" not in described
+    assert "<th></th>" not in page
+
+
+def test_the_page_has_the_consoles_look_and_leads_to_every_operation() -> None:
+    page = docs_page(DOCUMENT)
+    assert (ROOT / "services/api/console/base.css").read_text("utf-8") in page
+    for _, operation in OPERATIONS:
+        assert f'href="#{operation["operationId"]}"' in page
+        assert f'id="{operation["operationId"]}"' in page
+
+
 def test_the_page_escapes_what_it_shows() -> None:
     evil = "<img src=x onerror=alert(1)>"
-    document = DOCUMENT | {"info": {"title": evil, "description": evil}}
+    document = DOCUMENT | {"info": {"title": evil, "description": f"{evil}\n\n1. {evil}\n2. `{evil}`"}}
     assert "<img" not in docs_page(document)

@@ -14,7 +14,9 @@ from lxml import etree
 
 from schemas.document import Document
 from services.api.layout.alto import NAMESPACE, alto_of
+from services.api.layout.formats import RENDERINGS
 from services.api.layout.hocr import hocr_of
+from tests.support.documents import ROOT
 from tests.unit.api.fakes import KEY, RESULT_ID, USER, FakeWorld, app, document, page
 from tests.unit.api.test_app import call
 
@@ -111,6 +113,11 @@ def test_whatever_the_words_are_both_are_well_formed_and_say_them(words: list[st
     # XML reads any line end of a text as a line feed.
     lines = [re.sub("\r\n?", "\n", word) for word in sayable]
     assert [word.text or "" for word in with_class(hocr(made), "ocrx_word")] == lines
+
+
+def test_the_console_names_its_downloads_as_the_api_does() -> None:
+    listed = re.findall(r'\["(\w+)", "[^"]+", "([\w.]+)"\]', (ROOT / "services/api/console/result-view.js").read_text())
+    assert dict(listed) == {format_.value: each.extension for format_, each in RENDERINGS.items()} | {"pdf": "pdf"}
 
 
 @pytest.mark.parametrize(

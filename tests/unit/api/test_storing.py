@@ -55,6 +55,7 @@ def test_a_file_is_stored_under_a_key_of_the_users_own() -> None:
     ("filename", "key"),
     [
         ('filename="été.pdf"', "r-ete.pdf"),
+        ('filename="brief müller & co.pdf"', "r-brief-muller-co.pdf"),
         ('filename=""', "r-file.pdf"),
         ("x=y", "r-file.pdf"),
         ('filename="a/../../b"', "r-b.pdf"),
@@ -121,6 +122,26 @@ def test_no_body_raises_anything_but_what_is_answered(body: bytes) -> None:
 def test_fields_beside_the_file_are_bounded() -> None:
     field = b'--frontier\r\nContent-Disposition: form-data; name="note"\r\n\r\n' + b"x" * OVERHEAD_BYTES_MAX + b"\r\n"
     assert "beside the file" in assert_error(post(FakeWorld(), form(JPEG, more=field)), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("size", [100, OVERHEAD_BYTES_MAX + 1])
+def test_a_file_in_a_part_of_another_name_is_told_with_that_name(size: int) -> None:
+    body = form(JPEG.ljust(size, b"j"), name="document")
+    says = assert_error(post(FakeWorld(), body), 400, "invalid_request")
+    assert says == "The body has no part named 'file'; it has one named 'document'"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\x07b\x1bc", "a?b?c"), ("d\u202eoc", "d?oc"), ("n" * 61, "n" * 60 + "...")]
+)
+def test_the_name_of_a_part_is_shown_without_what_a_terminal_obeys_and_cut(name: str, shown: str) -> None:
+    says = assert_error(post(FakeWorld(), form(JPEG, name=name)), 400, "invalid_request")
+    assert says.endswith(f"it has one named '{shown}'")
+
+
+def test_a_body_without_any_part_names_none() -> None:
+    says = assert_error(post(FakeWorld(), b"--frontier--\r\n"), 400, "invalid_request")
+    assert says == "The body has no part named 'file'"
 
 
 class Store:

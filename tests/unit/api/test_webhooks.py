@@ -110,6 +110,7 @@ def test_a_name_at_a_private_address_is_refused(hooked: Hooked, address: str) ->
     answer = call(application, "POST", _WEBHOOKS, json={"url": _URL})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook")
     assert "not a public address" in answer.json()["error"]
+    assert "OCR_" not in answer.json()["error"], "settings are the operators'"
 
 
 @pytest.mark.parametrize("host", ["a..example.com", "a" * 64 + ".example.com"])

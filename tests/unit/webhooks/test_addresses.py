@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress, resolve
+from services.webhook_registry.addresses import AddressPolicy, ForbiddenAddress, PrivateAddress, resolve
 
 PUBLIC = "93.184.215.14"
 
@@ -32,6 +32,20 @@ def test_public_addresses_over_https_are_fine(url: str) -> None:
 def test_no_private_address_in_whatever_writing_is(address: str) -> None:
     with pytest.raises(ForbiddenAddress, match="not a public address"):
         check("https://example.com/", address)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "says"),
+    [
+        ("https://10.0.0.1/", "10.0.0.1", "10.0.0.1 is not a public address"),
+        ("https://[::1]/", "::1", "::1 is not a public address"),
+        ("https://in.side/", "10.0.0.1", "the host in.side is at 10.0.0.1, which is not a public address"),
+    ],
+)
+def test_an_address_is_said_once(url: str, address: str, says: str) -> None:
+    with pytest.raises(PrivateAddress) as raised:
+        check(url, address)
+    assert str(raised.value) == says
 
 
 def test_one_private_address_among_public_ones_is_enough() -> None:
