@@ -18,13 +18,29 @@ _FONT_SIZE_MIN = 8
 _TEXT_HEIGHT_SHARE = 0.45
 
 
-def render_document(path: Path, document: RecognisedDocument, folder: Path) -> list[Path]:
+class PictureNames:
+    """Names for the pictures of files whose own names may be alike: `x.jpg`, then `x.jpg~2`, `x.jpg~3`."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, path: Path) -> str:
+        """A name that was not taken before, also where upper and lower case are one."""
+        name, number = path.name, 1
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{path.name}~{number}"
+        self._taken.add(name.casefold())
+        return name
+
+
+def render_document(path: Path, document: RecognisedDocument, folder: Path, name: str) -> list[Path]:
     """Write `<name>-<page>.png` into `folder` for each page of the file at `path`; the paths written."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with open_document(path) as pages:
         for page in document.pages:
-            target = folder / f"{path.name}-{page.number}.png"
+            target = folder / f"{name}-{page.number}.png"
             draw_words(pages.load_page(page.number - 1), page).save(target)
             written.append(target)
     return written

@@ -55,6 +55,22 @@ def test_words_are_drawn_over_the_page(save: Callable[..., Path], tmp_path: Path
     assert len(picture.convert("RGB").getcolors(maxcolors=1_000_000) or ()) > 50
 
 
+def test_files_of_one_name_have_pictures_of_their_own(tmp_path: Path) -> None:
+    for number, folder in enumerate(("a", "b", "c")):
+        (tmp_path / folder).mkdir()
+        draw_lines(("Hello",)).resize((100 + number, 42)).save(
+            tmp_path / folder / ("X.png" if folder == "c" else "x.png")
+        )
+    draw_lines(("Hello",)).resize((103, 42)).save(tmp_path / "x.png~2", "PNG")
+    drawn = tmp_path / "drawn"
+    status, rows, _ = run(tmp_path / "a/x.png", tmp_path / "x.png~2", tmp_path / "b", tmp_path / "c", "--render", drawn)
+
+    assert status == 0
+    assert [row["image"] for row in rows] == ["x.png", "x.png~2", "x.png", "X.png"]
+    widths = {path.name: Image.open(path).width for path in drawn.iterdir()}
+    assert widths == {"x.png-1.png": 100, "x.png~2-1.png": 103, "x.png~3-1.png": 101, "X.png~4-1.png": 102}
+
+
 @pytest.mark.parametrize(("engine", "told"), [("tesseract", "onnx, tensorflow")])
 def test_an_unknown_engine_is_refused(engine: str, told: str) -> None:
     status, rows, error = run("x.png", "--engine", engine)
