@@ -158,10 +158,15 @@ def _print_all(outcomes: list[Future[Outcome]], *, json_lines: bool) -> int:
         elif outcome.result is not None:
             if len(outcomes) > 1:
                 print(f"==> {outcome.name} <==")
-            print(outcome.result.text, flush=True)
+            print(_in_lines(outcome.result.text), flush=True)
     if skipped:
         typer.echo(f"{skipped} files were not begun", err=True)
     return status
+
+
+def _in_lines(text: str) -> str:
+    """The text with each page on lines of its own: `grep` must not meet the end of one with the head of the next."""
+    return text.replace("\f", "\n\f")
 
 
 def _with_progress(outcomes: list[Future[Outcome]]) -> Iterator[Outcome]:

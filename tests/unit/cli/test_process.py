@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from ocr_services_client import ApiError, Client, MaybeStored
-from services.cli.process import Outcome, Reader
+from ocr_services_client import ApiError, Client, MaybeStored, Result
+from services.cli.process import Outcome, Reader, _print_all
 from services.cli.remembered_uploads import RememberedUploads
 
 URL = "http://api"
@@ -140,3 +142,22 @@ def test_a_file_that_the_api_refused_is_uploaded_by_the_next_run(tmp_path: Path)
         refused = Reader(client, remembered, timeout_seconds=1.0, again=False).read(str(tmp_path / "a.jpg"))
     assert isinstance(refused.error, ApiError)
     assert run(service, tmp_path).result is not None
+
+
+def printed(*outcomes: Outcome, json_lines: bool = False) -> int:
+    """Prints what became of files; the exit status."""
+    done: list[Future[Outcome]] = [Future() for _ in outcomes]
+    for future, outcome in zip(done, outcomes, strict=True):
+        future.set_result(outcome)
+    return _print_all(done, json_lines=json_lines)
+
+
+def result(text: str) -> Result:
+    return Result("r1", text, "ocr/alice/a.pdf", "https://files.example.com/a.pdf", datetime.now(UTC), 2, 52, "en")
+
+
+def test_each_page_begins_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(Outcome("a.pdf", result("Minutes\fPage two"))) == 0
+    assert capsys.readouterr().out == "Minutes\n\fPage two\n"
+    printed(Outcome("a.pdf", result("Minutes\fPage two")), json_lines=True)
+    assert "Minutes\\fPage two" in capsys.readouterr().out
