@@ -161,6 +161,11 @@ def _print_all(outcomes: list[Future[Outcome]], *, json_lines: bool) -> int:
             print(_in_lines(outcome.result.text), flush=True)
     if skipped:
         typer.echo(f"{skipped} files were not begun", err=True)
+    if status == EXIT_NO_TOKENS:
+        typer.echo(
+            "run the same command again after a top-up: what is uploaded is neither uploaded nor charged again",
+            err=True,
+        )
     return status
 
 

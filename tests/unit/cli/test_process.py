@@ -161,3 +161,16 @@ def test_each_page_begins_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "Minutes\n\fPage two\n"
     printed(Outcome("a.pdf", result("Minutes\fPage two")), json_lines=True)
     assert "Minutes\\fPage two" in capsys.readouterr().out
+
+
+def test_an_account_without_tokens_says_that_nothing_is_uploaded_again(capsys: pytest.CaptureFixture[str]) -> None:
+    empty = ApiError("your balance is 0", code="insufficient_tokens", status=402)
+    assert printed(Outcome("a.jpg", error=empty), Outcome("b.jpg"), Outcome("c.jpg", error=empty)) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        "a.jpg: your balance is 0 (insufficient_tokens)",
+        "c.jpg: your balance is 0 (insufficient_tokens)",
+        "1 files were not begun",
+        "run the same command again after a top-up: what is uploaded is neither uploaded nor charged again",
+    ]
+    assert printed(Outcome("a.jpg", error=ApiError("no", code="forbidden", status=403))) == 2
+    assert "top-up" not in capsys.readouterr().err
