@@ -140,18 +140,16 @@ def _say_what_is_no_file(files: list[str]) -> None:
 
 def _print_all(outcomes: list[Future[Outcome]], *, json_lines: bool) -> int:
     """Prints each outcome as soon as those before it are there; returns the exit status."""
-    from ocr_services_client import ApiError
+    from ocr_services_client import Unreachable
 
-    status, skipped = 0, 0
+    status, skipped, is_away = 0, 0, False
     for outcome in _with_progress(outcomes):
         if outcome.result is None and outcome.error is None:
             skipped += 1
             continue
+        status = max(status, _status_of(outcome.error))
+        is_away = is_away or isinstance(outcome.error, Unreachable)
         if outcome.error is not None:
-            status = max(status, EXIT_SOME_FAILED)
-            code = outcome.error.code if isinstance(outcome.error, ApiError) else None
-            if code in _STOPPING:
-                status = max(status, EXIT_NO_TOKENS if code == "insufficient_tokens" else EXIT_CANNOT_START)
             typer.echo(f"{outcome.name}: {_sentence(outcome.error)}", err=True)
         if json_lines:
             print(json.dumps(_row(outcome), ensure_ascii=False), flush=True)
@@ -161,12 +159,25 @@ def _print_all(outcomes: list[Future[Outcome]], *, json_lines: bool) -> int:
             print(_in_lines(outcome.result.text), flush=True)
     if skipped:
         typer.echo(f"{skipped} files were not begun", err=True)
+    if is_away:
+        typer.echo("is the address right? set OCR_URL (`make up` prints it) or --url", err=True)
     if status == EXIT_NO_TOKENS:
         typer.echo(
             "run the same command again after a top-up: what is uploaded is neither uploaded nor charged again",
             err=True,
         )
     return status
+
+
+def _status_of(error: OcrServicesError | OSError | None) -> int:
+    """The exit status of a run in which nothing worse happened."""
+    from ocr_services_client import ApiError
+
+    if error is None:
+        return 0
+    if not isinstance(error, ApiError) or error.code not in _STOPPING:
+        return EXIT_SOME_FAILED
+    return EXIT_NO_TOKENS if error.code == "insufficient_tokens" else EXIT_CANNOT_START
 
 
 def _in_lines(text: str) -> str:

@@ -174,3 +174,18 @@ def test_an_account_without_tokens_says_that_nothing_is_uploaded_again(capsys: p
     ]
     assert printed(Outcome("a.jpg", error=ApiError("no", code="forbidden", status=403))) == 2
     assert "top-up" not in capsys.readouterr().err
+
+
+def test_a_service_that_is_away_is_told_with_its_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def away(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("[Errno 111] Connection refused")
+
+    (tmp_path / "a.jpg").write_bytes(b"body")
+    with Client("http://me:secret@api:8000/x", "key", retries_max=0, transport=httpx.MockTransport(away)) as client:
+        remembered = RememberedUploads(tmp_path / "uploads.jsonl", URL)
+        outcome = Reader(client, remembered, timeout_seconds=1.0, again=False).read(str(tmp_path / "a.jpg"))
+    assert printed(outcome, outcome) == 1
+    lines = capsys.readouterr().err.splitlines()
+    told = "the service at http://api:8000 cannot be reached: [Errno 111] Connection refused"
+    assert lines[0] == lines[1] == f"{tmp_path / 'a.jpg'}: {told}"
+    assert lines[2:] == ["is the address right? set OCR_URL (`make up` prints it) or --url"]
