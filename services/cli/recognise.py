@@ -28,7 +28,8 @@ def recognise(
     files: Annotated[list[Path], typer.Argument(help="Images and PDFs; of a folder, those in it.")],
     engine: Annotated[str, typer.Option(help="onnx (the default, fast) or tensorflow (the reference).")] = "onnx",
     render: Annotated[
-        Path | None, typer.Option(help="Folder for a PNG of each page with words and boxes drawn over it.")
+        Path | None,
+        typer.Option(help="Folder for a PNG of each page, boxes around its words, and the words as read beside it."),
     ] = None,
     threads: Annotated[int, typer.Option(help="Threads of the models; 0 is one per core.", min=0)] = 0,
     weights: Annotated[Path | None, typer.Option(help="Folder with other models than those shipped.")] = None,
