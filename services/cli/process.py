@@ -29,7 +29,7 @@ _STOPPING = frozenset({"invalid_api_key", "forbidden", "insufficient_tokens"})
 
 
 def process(
-    files: Annotated[list[str], typer.Argument(help="Images and PDFs; `-` is standard input.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Images and PDFs; `-` is standard input.")],
     url: Annotated[str, typer.Option(envvar="OCR_URL", help="Where the API is.")] = "http://127.0.0.1:8000",
     api_key: Annotated[
         str, typer.Option(envvar="OCR_API_KEY", help="Better in the environment: others see arguments.")

@@ -25,7 +25,7 @@ EXIT_CANNOT_START = 2
 
 
 def recognise(
-    files: Annotated[list[Path], typer.Argument(help="Images and PDFs; of a folder, those in it.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Images and PDFs; of a folder, those in it.")],
     engine: Annotated[str, typer.Option(help="onnx (the default, fast) or tensorflow (the reference).")] = "onnx",
     render: Annotated[
         Path | None,

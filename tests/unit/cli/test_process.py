@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from ocr_services_client import ApiError, Client, MaybeStored, Result
+from services.cli.__main__ import app
 from services.cli.process import Outcome, Reader, _print_all
 from services.cli.remembered_uploads import RememberedUploads
 
@@ -189,3 +192,15 @@ def test_a_service_that_is_away_is_told_with_its_address(tmp_path: Path, capsys:
     told = "the service at http://api:8000 cannot be reached: [Errno 111] Connection refused"
     assert lines[0] == lines[1] == f"{tmp_path / 'a.jpg'}: {told}"
     assert lines[2:] == ["is the address right? set OCR_URL (`make up` prints it) or --url"]
+
+
+@pytest.mark.parametrize("command", ["process", "recognise"])
+def test_the_usage_names_files_as_the_document_does(command: str) -> None:
+    usage = next(line for line in CliRunner().invoke(app, [command, "--help"]).output.splitlines() if "Usage:" in line)
+    # Typer puts braces around what has to be given.
+    assert re.sub("[{}]", "", usage).rstrip().endswith(f"{command} [OPTIONS] FILE...")
+
+
+def test_of_several_files_each_has_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    printed(Outcome("a.jpg", result("one")), Outcome("b.jpg", result("two")))
+    assert capsys.readouterr().out == "==> a.jpg <==\none\n==> b.jpg <==\ntwo\n"
