@@ -65,7 +65,7 @@ class Http:
             try:
                 answer = self._api.request(method, path, **content)
             except httpx.TransportError as error:
-                problem: OcrServicesError = _unreachable(error)
+                problem: OcrServicesError = _unreachable(self._api.base_url, error)
                 if not repeatable and not isinstance(error, _NOT_SENT):
                     raise _stored_somewhere(problem) from error
                 pause = _backoff(attempt)
@@ -130,5 +130,7 @@ def _stored_somewhere(problem: OcrServicesError) -> MaybeStored:
     )
 
 
-def _unreachable(error: httpx.TransportError) -> Unreachable:
-    return Unreachable(f"the service cannot be reached: {error or type(error).__name__}")
+def _unreachable(url: httpx.URL, error: httpx.TransportError) -> Unreachable:
+    # `netloc` is host and port: a password in the address is not told.
+    address = f"{url.scheme}://{url.netloc.decode()}"
+    return Unreachable(f"the service at {address} cannot be reached: {str(error) or type(error).__name__}")

@@ -11,7 +11,7 @@ from schemas.topics import OBJECT_STORE_EVENTS, REQUESTS, RESULTS, TOPICS, UPLOA
 from services.api.dead_letter_counts import DeadLetterCounts
 from services.runtime import groups
 from services.runtime.errors import BrokerUnavailable
-from services.runtime.kafka import common_config, dead_letters_name, group_name, topic_name
+from services.runtime.kafka import create_admin, dead_letters_name, group_name, topic_name
 from services.runtime.open_transactions import Place, Standing, offsets_at, open_between
 from services.runtime.settings import KafkaSettings
 
@@ -74,7 +74,7 @@ class BrokerWatch:
 
     def _ask(self, listed: Mapping[int, int]) -> BrokerFigures:
         if self._admin is None:
-            self._admin = AdminClient(common_config(self._settings))
+            self._admin = create_admin(self._settings)
         known = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         partitions = [TopicPartition(name, number) for name, topic in known.items() for number in topic.partitions]
         ours = [each for each in partitions if each.topic in self._names()]

@@ -42,7 +42,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` 
 
 @app.command()
 def replay(
-    letter_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `list` shows them.")] = None,
+    letter_ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="As `list` shows them.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that `list` shows.")] = False,
     topic: TopicName = None,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.local_stack import take_settings
+from services.cli.local_stack import choose_stack
 
 
 def doctor(
@@ -27,8 +27,7 @@ def doctor(
     from services.runtime.logs import configure_logs
     from services.runtime.settings import ProcessSettings
 
-    if data is not None:
-        take_settings(data)
+    choose_stack(data)
     found: list[Finding] = []
 
     def tell(finding: Finding) -> None:

@@ -40,13 +40,18 @@ def erase(
     engine, objects = create_database(DatabaseSettings()), connect(settings)
     try:
         # 1, 2. Nothing new comes in, and nothing goes out.
-        typer.echo(f"{_revoke_keys(engine, user)} keys revoked")
-        typer.echo(f"{_end_webhooks(engine, user)} webhooks ended")
+        revoked, ended = _revoke_keys(engine, user), _end_webhooks(engine, user)
+        typer.echo(f"{revoked} keys revoked")
+        typer.echo(f"{ended} webhooks ended")
         # 3. The files before the results: without a file nothing is read anew while the results go.
-        typer.echo(f"{_delete_files(objects, settings.uploads_bucket, user)} versions of files deleted")
+        deleted = _delete_files(objects, settings.uploads_bucket, user)
+        typer.echo(f"{deleted} versions of files deleted")
         # 4. Tombstones, not gaps: a gap would be an upload that was not read yet.
         buried = _bury_results(engine, objects, settings.results_bucket, user)
         typer.echo(f"{buried.count} results deleted")
+        is_known = any((revoked, ended, deleted, buried.count, buried.left)) or _has_traces(
+            engine, objects, settings.results_bucket, user
+        )
     except TransientError as error:
         typer.echo(f"Not all of it is done; put this right, and run it again: {error}", err=True)
         raise typer.Exit(1) from error
@@ -60,6 +65,9 @@ def erase(
         for problem in buried.left:
             typer.echo(f"  {problem}", err=True)
         raise typer.Exit(1)
+    if not is_known:
+        typer.echo(f"nothing is known of {user}: check the id", err=True)
+        raise typer.Exit(1)
     typer.echo(_REMAINS)
 
 
@@ -71,6 +79,30 @@ class _Buried:
     """What was no document of this version, and is gone with all it held."""
     left: list[str] = field(default_factory=list)
     """What could not be deleted, and why."""
+
+
+def _has_traces(engine: "Engine", objects: "ObjectStore", bucket: str, user: str) -> bool:
+    """Whether the books know of a user of whom there is nothing to erase: one who is erased is no mistake."""
+    from sqlalchemy import select
+
+    from schemas.identity import document_prefix
+    from services.api.keys import ApiKeys
+    from services.api.tables import RESULTS
+    from services.ledger.history import NoAccount, read_balance
+    from services.runtime.database import reading
+    from services.webhook_registry.tables import WEBHOOKS
+
+    if ApiKeys(engine).list(user) or any(objects.list(bucket, document_prefix(user))):
+        return True
+    with reading(engine) as connection:
+        for table in (RESULTS, WEBHOOKS):
+            if connection.execute(select(table.c.id).where(table.c.user_id == user).limit(1)).first() is not None:
+                return True
+    try:
+        read_balance(engine, user)
+    except NoAccount:
+        return False
+    return True
 
 
 def _revoke_keys(engine: "Engine", user: str) -> int:

@@ -1,4 +1,6 @@
-"""`--data` after any command: it works on the stack that `ocr-services up` runs on that folder."""
+"""`--data` after any command: it works on the stack that `ocr-services up` runs on that folder.
+
+Without it, and without settings that name other parts, a command works on the stack that runs on `./data`."""
 
 import functools
 import inspect
@@ -15,6 +17,9 @@ _Data = Annotated[
     typer.Option("--data", help="Work on the stack that `ocr-services up` runs on this data directory."),
 ]
 _NAME = "data"
+_DEFAULT = Path("data")
+_PARTS = ("OCR_KAFKA_", "OCR_S3_", "OCR_DATABASE_", "OCR_INTAKE_", "AWS_")
+"""Whoever sets one of these means an installation of theirs."""
 
 
 def add_data_option(app: typer.Typer, without: Collection[Callable[..., Any]] = ()) -> None:
@@ -30,6 +35,18 @@ def add_data_option(app: typer.Typer, without: Collection[Callable[..., Any]] = 
     for group in app.registered_groups:
         if group.typer_instance is not None:
             add_data_option(group.typer_instance)
+
+
+def choose_stack(data: Path | None) -> None:
+    """Takes the settings of the stack on `data`, or of one that runs on `./data` where nothing names other parts."""
+    if data is not None:
+        take_settings(data)
+        return
+    from services.local.layout import Layout
+
+    if not any(name.startswith(_PARTS) for name in os.environ) and Layout(_DEFAULT.resolve()).is_running():
+        typer.echo(f"on the stack that runs on ./{_DEFAULT}, as with --data {_DEFAULT}", err=True)
+        take_settings(_DEFAULT)
 
 
 def take_settings(data: Path) -> None:
@@ -49,8 +66,7 @@ def take_settings(data: Path) -> None:
 def _with_data(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def on_stack(*arguments: Any, data: Path | None = None, **options: Any) -> Any:
-        if data is not None:
-            take_settings(data)
+        choose_stack(data)
         return callback(*arguments, **options)
 
     # The command line is made from signature and annotations.

@@ -29,7 +29,7 @@ _STOPPING = frozenset({"invalid_api_key", "forbidden", "insufficient_tokens"})
 
 
 def process(
-    files: Annotated[list[str], typer.Argument(help="Images and PDFs; `-` is standard input.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Images and PDFs; `-` is standard input.")],
     url: Annotated[str, typer.Option(envvar="OCR_URL", help="Where the API is.")] = "http://127.0.0.1:8000",
     api_key: Annotated[
         str, typer.Option(envvar="OCR_API_KEY", help="Better in the environment: others see arguments.")
@@ -140,28 +140,49 @@ def _say_what_is_no_file(files: list[str]) -> None:
 
 def _print_all(outcomes: list[Future[Outcome]], *, json_lines: bool) -> int:
     """Prints each outcome as soon as those before it are there; returns the exit status."""
-    from ocr_services_client import ApiError
+    from ocr_services_client import Unreachable
 
-    status, skipped = 0, 0
+    status, skipped, is_away = 0, 0, False
     for outcome in _with_progress(outcomes):
         if outcome.result is None and outcome.error is None:
             skipped += 1
             continue
+        status = max(status, _status_of(outcome.error))
+        is_away = is_away or isinstance(outcome.error, Unreachable)
         if outcome.error is not None:
-            status = max(status, EXIT_SOME_FAILED)
-            code = outcome.error.code if isinstance(outcome.error, ApiError) else None
-            if code in _STOPPING:
-                status = max(status, EXIT_NO_TOKENS if code == "insufficient_tokens" else EXIT_CANNOT_START)
             typer.echo(f"{outcome.name}: {_sentence(outcome.error)}", err=True)
         if json_lines:
             print(json.dumps(_row(outcome), ensure_ascii=False), flush=True)
         elif outcome.result is not None:
             if len(outcomes) > 1:
                 print(f"==> {outcome.name} <==")
-            print(outcome.result.text, flush=True)
+            print(_in_lines(outcome.result.text), flush=True)
     if skipped:
         typer.echo(f"{skipped} files were not begun", err=True)
+    if is_away:
+        typer.echo("is the address right? set OCR_URL (`make up` prints it) or --url", err=True)
+    if status == EXIT_NO_TOKENS:
+        typer.echo(
+            "run the same command again after a top-up: what is uploaded is neither uploaded nor charged again",
+            err=True,
+        )
     return status
+
+
+def _status_of(error: OcrServicesError | OSError | None) -> int:
+    """The exit status of a run in which nothing worse happened."""
+    from ocr_services_client import ApiError
+
+    if error is None:
+        return 0
+    if not isinstance(error, ApiError) or error.code not in _STOPPING:
+        return EXIT_SOME_FAILED
+    return EXIT_NO_TOKENS if error.code == "insufficient_tokens" else EXIT_CANNOT_START
+
+
+def _in_lines(text: str) -> str:
+    """The text with each page on lines of its own: `grep` must not meet the end of one with the head of the next."""
+    return text.replace("\f", "\n\f")
 
 
 def _with_progress(outcomes: list[Future[Outcome]]) -> Iterator[Outcome]:

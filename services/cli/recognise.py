@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from services.recognition.engine import Engine, EngineName
+    from services.recognition.rendering import PictureNames
 
 _SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pdf", ".heic", ".heif"}
@@ -24,10 +25,11 @@ EXIT_CANNOT_START = 2
 
 
 def recognise(
-    files: Annotated[list[Path], typer.Argument(help="Images and PDFs; of a folder, those in it.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Images and PDFs; of a folder, those in it.")],
     engine: Annotated[str, typer.Option(help="onnx (the default, fast) or tensorflow (the reference).")] = "onnx",
     render: Annotated[
-        Path | None, typer.Option(help="Folder for a PNG of each page with words and boxes drawn over it.")
+        Path | None,
+        typer.Option(help="Folder for a PNG of each page, boxes around its words, and the words as read beside it."),
     ] = None,
     threads: Annotated[int, typer.Option(help="Threads of the models; 0 is one per core.", min=0)] = 0,
     weights: Annotated[Path | None, typer.Option(help="Folder with other models than those shipped.")] = None,
@@ -43,6 +45,8 @@ def recognise(
     A file that cannot be read gives {"image", "text": "", "error": {"code", "reason"}}, and the exit status is 1.
     What lies in a folder and is an image or PDF neither by its content nor by its name is passed over.
     """
+    from services.recognition.rendering import PictureNames
+
     reader = _load_engine(
         engine,
         threads=threads or None,
@@ -50,10 +54,10 @@ def recognise(
         detection_model=detection_model,
         recognition_model=recognition_model,
     )
-    paths = list(_expand(files))
+    paths, names = list(_expand(files)), PictureNames()
     failures = 0
     for path in _with_progress(paths):
-        row = _recognise_one(path, reader, render)
+        row = _recognise_one(path, reader, render, names)
         failures += "error" in row
         print(json.dumps(row, ensure_ascii=False), flush=True)
     if failures:
@@ -111,7 +115,7 @@ def _with_progress(paths: list[Path]) -> Iterator[Path]:
     yield from track(paths, description="Reading", console=Console(stderr=True))
 
 
-def _recognise_one(path: Path, engine: Engine, render: Path | None) -> dict[str, Any]:
+def _recognise_one(path: Path, engine: Engine, render: Path | None, names: PictureNames) -> dict[str, Any]:
     from services.recognition.errors import RecognitionError
     from services.recognition.recognise import recognise_file
 
@@ -121,7 +125,7 @@ def _recognise_one(path: Path, engine: Engine, render: Path | None) -> dict[str,
         if render is not None:
             from services.recognition.rendering import render_document
 
-            render_document(path, document, render)
+            render_document(path, document, render, names.take(path))
     except RecognitionError as error:
         return _failed(path, error.code, error.reason)
     except OSError as error:

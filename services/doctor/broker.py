@@ -4,14 +4,13 @@ import uuid
 from collections.abc import Iterator
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS
 from services.doctor.findings import Finding, fail, ok, warn
 from services.runtime import groups
 from services.runtime.kafka import (
-    common_config,
     consumer_config,
+    create_admin,
     create_consumer,
     create_producer,
     error_code,
@@ -31,12 +30,17 @@ _DENIED = {
 def check_broker(settings: KafkaSettings) -> Finding:
     """Whether the broker answers under the given address and credentials."""
     address = f"{settings.bootstrap_servers} ({settings.security_protocol})"
+    troubles: list[KafkaError] = []
+    admin = create_admin(settings, troubles.append)
     try:
-        cluster = AdminClient(common_config(settings)).list_topics(timeout=TIMEOUT_SECONDS)
+        cluster = admin.list_topics(timeout=TIMEOUT_SECONDS)
     except KafkaException as error:
+        admin.poll(0)
+        # "Transport failure" hides whether the port is closed, TLS fails, or the password is wrong.
+        why = next((each for each in troubles if each.code() != KafkaError._ALL_BROKERS_DOWN), error.args[0])
         return fail(
             "broker",
-            f"{address} does not answer: {error.args[0].str()}",
+            f"{address} does not answer: {why.str()}",
             "start it, or correct OCR_KAFKA_BOOTSTRAP_SERVERS, OCR_KAFKA_SECURITY_PROTOCOL and OCR_KAFKA_SASL_...",
         )
     count = len(cluster.brokers)

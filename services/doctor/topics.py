@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.topics import TOPICS
 from services.doctor.broker import TIMEOUT_SECONDS
 from services.doctor.findings import Finding, fail, ok, warn
-from services.runtime.kafka import common_config
+from services.runtime.kafka import create_admin
 from services.runtime.provisioning import topic_specs
 from services.runtime.settings import KafkaSettings
 
@@ -93,7 +93,7 @@ def _setting(topic: str, name: str, wanted: str, seen: str) -> Iterator[Finding]
 
 
 def _seen(settings: KafkaSettings, wanted: Sequence[NewTopic]) -> dict[str, SeenTopic]:
-    admin = AdminClient(common_config(settings))
+    admin = create_admin(settings)
     existing = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
     names = [spec.topic for spec in wanted if spec.topic in existing]
     # The embedded broker does not keep what it was told.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event
 
-from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine
 
 from schemas.topics import USAGE
@@ -31,8 +30,8 @@ from services.runtime.dead_letters import DeadLetters
 from services.runtime.health import HealthServer
 from services.runtime.kafka import (
     Fetching,
-    common_config,
     consumer_config,
+    create_admin,
     create_consumer,
     create_producer,
     group_name,
@@ -97,7 +96,7 @@ def wire(kafka: KafkaSettings, ledger: LedgerSettings, store: ObjectStoreSetting
     topic = topic_name(kafka, USAGE)
     raw_producer = create_producer(kafka, linger_ms=5)
     producer = EventProducer(raw_producer, kafka, "ledger")
-    ends = Ends(AdminClient(common_config(kafka)), topic)
+    ends = Ends(create_admin(kafka), topic)
     balances = BalanceReader(kafka, BalanceTable(AdmissionSettings().staleness_seconds_max))
     config = consumer_config(kafka, group=groups.LEDGER, offset_reset="error", fetching=Fetching.GATHERED)
     # A backlog is read as fast as it is posted; what is fetched ahead only takes memory.

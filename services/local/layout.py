@@ -59,6 +59,21 @@ class Layout:
         for log in self.logs.glob("*.log"):
             log.replace(log.with_suffix(".log.before"))
 
+    def is_running(self) -> bool:
+        """Whether a stack is up here: its settings are told, and a process that lives holds the lock."""
+        if not self.stack.is_file():
+            return False
+        with self._lock.open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    @property
+    def _lock(self) -> Path:
+        return self.root / "lock"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the directory for this process; the kernel lets go of it when the process ends.
@@ -67,7 +82,7 @@ class Layout:
             DirectoryInUseError: another process holds it.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as handle:
+        with self._lock.open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -18,6 +18,8 @@ from services.local.process import ProcessNotReadyError
 from services.local.stack import Stack, StoppedWhileStarting
 from services.runtime.shutdown import stop_on_signals
 
+_PROGRAM = "ocr-services"
+
 
 def run(directory: Path, *, api_port: int | None, as_json: bool) -> int:
     """Runs the stack on a data directory until a signal; returns the exit status.
@@ -63,6 +65,11 @@ def console_url(stack: Stack, user: LocalUser) -> str:
     return f"{stack.api_url}/#key={user.api_key}"
 
 
+def program(started_as: str) -> str:
+    """How a command is called in the shell that this one was started from: `.venv/bin/ocr-services` by `make up`."""
+    return started_as if Path(started_as).name == _PROGRAM else _PROGRAM
+
+
 def readme_exports(facts: Mapping[str, str]) -> str:
     """The line of shell that the examples of README.md begin with; `facts` as `summary` gives them."""
     return (
@@ -88,7 +95,7 @@ def announce(stack: Stack, user: LocalUser, *, as_json: bool) -> None:
         f"  S3            {stack.store.endpoint_url}, bucket {UPLOADS_BUCKET}",
         f"  health        {_worker_addresses(stack)}: /metrics, /readyz, /healthz",
         f"  data, logs    {stack.layout.root}",
-        f"  commands      ocr-services keys|tokens|webhooks|doctor|... --data {stack.layout.root}",
+        f"  commands      {program(sys.argv[0])} keys|tokens|webhooks|doctor|... --data {stack.layout.root}",
         f"  documentation {stack.api_url}/docs",
         "",
         "What it does not guarantee:",

@@ -1,11 +1,12 @@
 """Clients of the broker, with the settings that matter, each with its reason."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from schemas.topics import OBJECT_STORE_EVENTS, Topic
 from services.runtime.client_logs import OnceInAWhile
@@ -136,6 +137,14 @@ def consumer_config(
 def create_consumer(config: Config) -> Consumer:
     """A consumer of the given configuration; joins nothing before it subscribes or assigns."""
     return Consumer(config | {"error_cb": _log_client_error}, logger=_log)
+
+
+def create_admin(settings: KafkaSettings, on_error: Callable[[KafkaError], object] | None = None) -> AdminClient:
+    """A client that asks about topics and offsets. `on_error` gets what troubles it, when it is polled."""
+    # Its own log would go straight to standard error, past ours, twenty lines a second while the broker is away.
+    # What fails is raised from the call.
+    config: dict[str, Any] = {**common_config(settings), "log_level": 0}
+    return AdminClient(config if on_error is None else config | {"error_cb": on_error})
 
 
 def is_fatal(error: KafkaException) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from services.runtime.kafka import common_config
+from services.runtime.kafka import create_admin
 from services.runtime.settings import KafkaSettings
 
 _TIMEOUT_SECONDS = 10.0
@@ -57,7 +57,7 @@ def find_open(
 
 def find_open_in(settings: KafkaSettings, topics: Iterable[str]) -> list[OpenTransaction]:
     """The same for every partition of the topics of these names, as far as they are there."""
-    admin = AdminClient(common_config(settings))
+    admin = create_admin(settings)
     known = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
     partitions = [TopicPartition(name, number) for name in topics if name in known for number in known[name].partitions]
     return find_open(admin, partitions, _TIMEOUT_SECONDS)

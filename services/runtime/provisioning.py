@@ -15,8 +15,8 @@ from schemas.topics import TOPICS, Topic
 from services.runtime import groups
 from services.runtime.backoff import Backoff
 from services.runtime.kafka import (
-    common_config,
     consumer_config,
+    create_admin,
     create_consumer,
     dead_letters_name,
     error_code,
@@ -46,7 +46,7 @@ def provision_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPICS) 
     Raises:
         KafkaException: the broker refused, or did not answer for some `_PATIENCE_SECONDS`.
     """
-    admin = AdminClient(common_config(settings))
+    admin = create_admin(settings)
     wanted = list(topics)
     existing = _patiently("the topics to be listed", lambda: admin.list_topics(timeout=_TIMEOUT_SECONDS)).topics
     new = [spec for topic in wanted for spec in topic_specs(settings, topic) if spec.topic not in existing]

@@ -159,7 +159,8 @@ def test_a_refused_key_ends_it_before_other_files_are_begun(run: Run, tmp_path: 
 def test_a_service_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
     done = run("--timeout", "1", picture(tmp_path, 50), OCR_URL="http://127.0.0.1:1")
     assert done.returncode == 1
-    assert "cannot be reached" in done.stderr
+    assert "the service at http://127.0.0.1:1 cannot be reached" in done.stderr
+    assert done.stderr.endswith("set OCR_URL (`make up` prints it) or --url\n")
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(environment: dict[str, str], tmp_path: Path) -> None:

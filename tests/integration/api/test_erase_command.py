@@ -12,8 +12,10 @@ from typer.testing import CliRunner, Result
 from schemas.document import DocumentStatus
 from schemas.events import ErrorCode, Failure, ResultCompleted
 from schemas.identity import document_key
+from services.api.keys import ApiKeys, Scope
 from services.api.results import ResultStatus, find_result, list_replies
 from services.cli.__main__ import app
+from services.ledger.grants import grant
 from services.runtime.database import create_database, transaction
 from services.runtime.documents import DocumentStore
 from services.runtime.errors import StoreUnavailable
@@ -21,8 +23,9 @@ from services.runtime.migrations import migrate_engine
 from services.runtime.object_store import ObjectStore, connect
 from services.runtime.provisioning import ensure_bucket
 from services.runtime.settings import DatabaseSettings, ObjectStoreSettings
+from services.webhook_registry.registry import add_webhook, remove_webhook
 from tests.support.parts import ObjectStorePart
-from tests.unit.api.fakes import KEY, USER, completed, document
+from tests.unit.api.fakes import KEY, NOW, USER, completed, document
 
 _NEWER = document().to_json().replace(b'"schemaVersion":1', b'"schemaVersion":2')
 _UNREADABLE = {
@@ -103,6 +106,34 @@ def test_erasing_removes_what_cannot_be_read_by_its_key_and_goes_on(engine: Engi
     tokens = {find_result(engine, result_id).tokens_used for result_id in _UNREADABLE}  # type: ignore[union-attr]
     assert tokens == {completed().tokens_used}, "what it cost stays"
     assert "0 results deleted" in run("erase", USER, "--yes").stdout
+
+
+@pytest.mark.parametrize("trace", [None, "revoked key", "account", "upload", "webhook", "row", "tombstone"])
+def test_erasing_whom_nothing_is_known_of_says_to_check_the_id(
+    engine: Engine, documents: DocumentStore, trace: str | None
+) -> None:
+    user = "frank"
+    if trace == "revoked key":
+        keys = ApiKeys(engine)
+        keys.revoke(keys.create(user, [Scope.READ], now=NOW)[0].id, NOW)
+    elif trace == "account":
+        grant(engine, user, 5, "a-grant", now=NOW)
+    elif trace == "upload":
+        _objects().put(ObjectStoreSettings().uploads_bucket, f"ocr/{user}/a.png", b"image", "image/png")
+    elif trace == "webhook":
+        remove_webhook(engine, add_webhook(engine, user, "https://hook.example/", ["result.failed"], NOW).id, NOW)
+    elif trace == "row":
+        row = completed().model_copy(update={"result_id": str(uuid.uuid4()), "user_id": user})
+        with transaction(engine) as connection:
+            list_replies(connection, [row])
+    elif trace == "tombstone":
+        theirs = document().model_copy(update={"user_id": user, "key": f"ocr/{user}/a.png"})
+        documents.create(theirs)
+        documents.bury(user, theirs.result_id, NOW)
+    done = run("erase", user, "--yes")
+    assert (done.exit_code, "What remains" in done.stdout) == ((1, False) if trace is None else (0, True))
+    assert ("nothing is known of frank: check the id" in done.stderr) == (trace is None)
+    assert len(_ids(_objects(), documents.bucket)) == (5 if trace == "tombstone" else 4), "nobody else is erased"
 
 
 def test_erasing_tells_what_the_store_does_not_give_and_goes_on(

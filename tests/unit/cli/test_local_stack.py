@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from services.cli.__main__ import app
 from services.cli.local_stack import add_data_option
+from services.local.layout import Layout
 from services.runtime.database import create_database
 from services.runtime.migrations import migrate_engine
 from services.runtime.settings import DatabaseSettings
@@ -45,6 +46,41 @@ def test_a_key_is_made_for_the_stack_that_data_names(data: Path) -> None:
     made = run("keys", "create", "alice", "--data", str(data))
     assert made.exit_code == 0, made.output
     assert "alice" in run("keys", "list", "--data", str(data)).stdout
+
+
+@pytest.fixture
+def no_parts_named() -> None:
+    """The shell of somebody who has set up nothing, after the line that `make up` prints."""
+    for name in [name for name in os.environ if name.startswith(("OCR_", "AWS_"))]:
+        del os.environ[name]
+    os.environ |= {"OCR_URL": "http://127.0.0.1:8000", "OCR_S3": "http://127.0.0.1:9", "OCR_KAFKA": "127.0.0.1:9"}
+
+
+@pytest.mark.usefixtures("no_parts_named")
+def test_the_stack_that_runs_on_data_is_taken_where_nothing_else_is_named(data: Path) -> None:
+    with Layout(data).locked():
+        made = run("keys", "create", "alice")
+    assert made.exit_code == 0, made.output
+    assert made.stderr.startswith("on the stack that runs on ./data, as with --data data\n")
+    assert len(made.stdout.split()) == 1, "standard output is the key alone"
+    assert "alice" in run("keys", "list", "--data", str(data)).stdout
+
+
+@pytest.mark.usefixtures("no_parts_named", "data")
+def test_a_stack_that_was_killed_is_not_taken() -> None:
+    done = run("keys", "list")
+    assert "there is no database at data/ocr.db" in done.stderr
+    assert "on the stack" not in done.stderr
+
+
+@pytest.mark.usefixtures("no_parts_named")
+@pytest.mark.parametrize("name", ["OCR_DATABASE_URL", "OCR_KAFKA_BOOTSTRAP_SERVERS", "OCR_S3_REGION", "AWS_PROFILE"])
+def test_settings_of_ones_own_keep_a_command_off_the_stack_on_data(data: Path, name: str) -> None:
+    os.environ[name] = "sqlite:////nowhere/else.db"
+    with Layout(data).locked():
+        done = run("keys", "list")
+    assert "there is no database at " in done.stderr
+    assert "on the stack" not in done.stderr
 
 
 def test_where_no_stack_runs_it_is_said(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from ocr_services_client import ApiError, Client, MaybeStored
-from services.cli.process import Outcome, Reader
+from ocr_services_client import ApiError, Client, MaybeStored, Result
+from services.cli.__main__ import app
+from services.cli.process import Outcome, Reader, _print_all
 from services.cli.remembered_uploads import RememberedUploads
 
 URL = "http://api"
@@ -140,3 +145,62 @@ def test_a_file_that_the_api_refused_is_uploaded_by_the_next_run(tmp_path: Path)
         refused = Reader(client, remembered, timeout_seconds=1.0, again=False).read(str(tmp_path / "a.jpg"))
     assert isinstance(refused.error, ApiError)
     assert run(service, tmp_path).result is not None
+
+
+def printed(*outcomes: Outcome, json_lines: bool = False) -> int:
+    """Prints what became of files; the exit status."""
+    done: list[Future[Outcome]] = [Future() for _ in outcomes]
+    for future, outcome in zip(done, outcomes, strict=True):
+        future.set_result(outcome)
+    return _print_all(done, json_lines=json_lines)
+
+
+def result(text: str) -> Result:
+    return Result("r1", text, "ocr/alice/a.pdf", "https://files.example.com/a.pdf", datetime.now(UTC), 2, 52, "en")
+
+
+def test_each_page_begins_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(Outcome("a.pdf", result("Minutes\fPage two"))) == 0
+    assert capsys.readouterr().out == "Minutes\n\fPage two\n"
+    printed(Outcome("a.pdf", result("Minutes\fPage two")), json_lines=True)
+    assert "Minutes\\fPage two" in capsys.readouterr().out
+
+
+def test_an_account_without_tokens_says_that_nothing_is_uploaded_again(capsys: pytest.CaptureFixture[str]) -> None:
+    empty = ApiError("your balance is 0", code="insufficient_tokens", status=402)
+    assert printed(Outcome("a.jpg", error=empty), Outcome("b.jpg"), Outcome("c.jpg", error=empty)) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        "a.jpg: your balance is 0 (insufficient_tokens)",
+        "c.jpg: your balance is 0 (insufficient_tokens)",
+        "1 files were not begun",
+        "run the same command again after a top-up: what is uploaded is neither uploaded nor charged again",
+    ]
+    assert printed(Outcome("a.jpg", error=ApiError("no", code="forbidden", status=403))) == 2
+    assert "top-up" not in capsys.readouterr().err
+
+
+def test_a_service_that_is_away_is_told_with_its_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def away(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("[Errno 111] Connection refused")
+
+    (tmp_path / "a.jpg").write_bytes(b"body")
+    with Client("http://me:secret@api:8000/x", "key", retries_max=0, transport=httpx.MockTransport(away)) as client:
+        remembered = RememberedUploads(tmp_path / "uploads.jsonl", URL)
+        outcome = Reader(client, remembered, timeout_seconds=1.0, again=False).read(str(tmp_path / "a.jpg"))
+    assert printed(outcome, outcome) == 1
+    lines = capsys.readouterr().err.splitlines()
+    told = "the service at http://api:8000 cannot be reached: [Errno 111] Connection refused"
+    assert lines[0] == lines[1] == f"{tmp_path / 'a.jpg'}: {told}"
+    assert lines[2:] == ["is the address right? set OCR_URL (`make up` prints it) or --url"]
+
+
+@pytest.mark.parametrize("command", ["process", "recognise"])
+def test_the_usage_names_files_as_the_document_does(command: str) -> None:
+    usage = next(line for line in CliRunner().invoke(app, [command, "--help"]).output.splitlines() if "Usage:" in line)
+    # Typer puts braces around what has to be given.
+    assert re.sub("[{}]", "", usage).rstrip().endswith(f"{command} [OPTIONS] FILE...")
+
+
+def test_of_several_files_each_has_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    printed(Outcome("a.jpg", result("one")), Outcome("b.jpg", result("two")))
+    assert capsys.readouterr().out == "==> a.jpg <==\none\n==> b.jpg <==\ntwo\n"

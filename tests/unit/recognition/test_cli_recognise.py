@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -46,13 +47,38 @@ def test_a_folder_is_read_file_by_file_and_failures_are_told(tmp_path: Path) -> 
     assert "2 files" in told
 
 
-def test_words_are_drawn_over_the_page(save: Callable[..., Path], tmp_path: Path) -> None:
+def test_words_are_drawn_beside_the_page(save: Callable[..., Path], tmp_path: Path) -> None:
     drawn = tmp_path / "drawn"
-    run(save(draw_lines(("Hello world",)), "hello.png"), "--render", drawn)
+    page = draw_lines(("Hello world",))
+    _, (row,), _ = run(save(page, "hello.png"), "--render", drawn)
     picture = Image.open(drawn / "hello.png-1.png")
 
-    assert picture.size == (1000, 420)
-    assert len(picture.convert("RGB").getcolors(maxcolors=1_000_000) or ()) > 50
+    assert picture.size == (2000, 420)
+    # The page is as it was, but for two thin boxes.
+    left = np.asarray(picture.crop((0, 0, 1000, 420)))
+    assert 0 < (left != np.asarray(page.convert("RGB"))).any(axis=2).mean() < 0.01
+    # What stands beside it can be read: by what read the page.
+    picture.crop((1000, 0, 2000, 420)).convert("L").point(lambda value: 255 if value > 180 else value).save(
+        tmp_path / "beside.png"
+    )
+    _, (beside,), _ = run(tmp_path / "beside.png")
+    assert beside["text"] == row["text"] == "Hello world"
+
+
+def test_files_of_one_name_have_pictures_of_their_own(tmp_path: Path) -> None:
+    for number, folder in enumerate(("a", "b", "c")):
+        (tmp_path / folder).mkdir()
+        draw_lines(("Hello",)).resize((100 + number, 42)).save(
+            tmp_path / folder / ("X.png" if folder == "c" else "x.png")
+        )
+    draw_lines(("Hello",)).resize((103, 42)).save(tmp_path / "x.png~2", "PNG")
+    drawn = tmp_path / "drawn"
+    status, rows, _ = run(tmp_path / "a/x.png", tmp_path / "x.png~2", tmp_path / "b", tmp_path / "c", "--render", drawn)
+
+    assert status == 0
+    assert [row["image"] for row in rows] == ["x.png", "x.png~2", "x.png", "X.png"]
+    widths = {path.name: Image.open(path).width for path in drawn.iterdir()}
+    assert widths == {"x.png-1.png": 200, "x.png~2-1.png": 206, "x.png~3-1.png": 202, "X.png~4-1.png": 204}
 
 
 @pytest.mark.parametrize(("engine", "told"), [("tesseract", "onnx, tensorflow")])

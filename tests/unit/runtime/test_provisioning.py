@@ -56,7 +56,7 @@ def arrange(monkeypatch: pytest.MonkeyPatch) -> Arrange:
 
     def made(listing: list[int] | None = None, creating: list[int] | None = None) -> Broker:
         broker = Broker(listing or [], creating or [])
-        monkeypatch.setattr(provisioning, "AdminClient", lambda _config: broker)
+        monkeypatch.setattr(provisioning, "create_admin", lambda _settings: broker)
         return broker
 
     seconds = [time.monotonic()]
