@@ -40,7 +40,7 @@ def test_a_deleted_result_is_gone_everywhere_and_is_not_read_again(
     again = api.post(user, key)
     assert (again.status_code, again.json()["code"]) == (410, "result_deleted")
     (row,) = listed(api, user)
-    assert (row["status"], row["tokensUsed"], row["wordCount"]) == ("deleted", 52, None)
+    assert (row["status"], row["tokensUsed"], row["wordCount"], row["pageCount"]) == ("deleted", 52, 2, 1)
     body, _ = stack.store.read(documents.bucket, document_key(user.id, identity)) or (b"", "")
     assert body
     assert b"unforgettable" not in body
