@@ -77,7 +77,8 @@ def state_of_document(document: Document) -> CompletedResult | UnfinishedResult:
         id=document.result_id,
         status="failed" if failed else "deleted",
         key=document.key,
-        created_at=document.created_at if failed else document.deleted_at or document.created_at,
+        created_at=document.created_at,
+        deleted_at=document.deleted_at,
         code=document.error.code if failed and document.error else None,
         reason=document.error.reason if failed and document.error else None,
     )
@@ -92,6 +93,7 @@ def state_of_row(row: ListedResult) -> UnfinishedResult | None:
         status=row.status.value,
         key=row.key,
         created_at=row.finished_at or row.requested_at,
+        deleted_at=row.deleted_at,
         code=row.code,
         reason=row.reason,
     )
@@ -105,6 +107,7 @@ def item_of_row(row: ListedResult) -> ResultItem:
         key=row.key,
         requested_at=row.requested_at,
         created_at=row.finished_at or row.requested_at,
+        deleted_at=row.deleted_at,
         code=row.code,
         reason=row.reason,
         file_url=row.file_url,

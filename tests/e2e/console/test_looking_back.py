@@ -58,8 +58,10 @@ def test_a_result_is_deleted_after_asking(page: Page) -> None:
     row.get_by_role("button", name=re.compile("^Delete the result of receipt")).click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(row.locator(".chip")).to_have_text("Deleted")
+    deleted, read = row.locator(".what time"), row.locator(".when time")
+    assert str(read.get_attribute("datetime")) < str(deleted.get_attribute("datetime"))
     row.get_by_role("link").click()
-    expect(page.get_by_text("This result was deleted.")).to_be_visible()
+    expect(page.get_by_text("This result was deleted on")).to_be_visible()
 
 
 def test_transactions_tell_what_was_spent_on_what(page: Page) -> None:
