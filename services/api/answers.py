@@ -58,14 +58,19 @@ def error_of_verdict(verdict: Verdict, balance: int | None, retry_after_seconds:
     if verdict is Verdict.ADMITTED:
         return None
     if verdict is Verdict.NO_ACCOUNT:
-        return ApiError("insufficient_tokens", "Insufficient tokens: there is no account yet, so your balance is 0")
+        return _no_tokens("there is no account yet, so your balance is 0")
     if verdict is Verdict.NO_BALANCE:
-        return ApiError("insufficient_tokens", f"Insufficient tokens: your balance is {balance}")
+        return _no_tokens(f"your balance is {balance}")
     return ApiError(
         "unavailable",
         "Balances cannot be checked right now; try again later",
         {"Retry-After": str(retry_after_seconds)},
     )
+
+
+def _no_tokens(why: str) -> ApiError:
+    kept = "The uploaded file is kept and is read by itself after a top-up; do not upload it again"
+    return ApiError("insufficient_tokens", f"Insufficient tokens: {why}. {kept}")
 
 
 def state_of_document(document: Document) -> CompletedResult | UnfinishedResult:
