@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from playwright.sync_api import Page, expect
 
 from tests.e2e.console.conftest import SAMPLE, OpenPage, read_sample, screenshot
 from tests.e2e.local.running import RunningStack
+
+_PRINTED_WORDS_OF_A_LINE = """
+() => {
+  const lines = Map.groupBy(document.querySelectorAll(".sheet text"), (text) => {
+    const { b, d, e, f } = text.transform.baseVal.consolidate().matrix;
+    return (f * d - e * b).toFixed(1);
+  });
+  return [...lines.values()][0].map((text) => {
+    const { a, b, d, e, f } = text.transform.baseVal.consolidate().matrix;
+    const { x, width } = text.getBBox();
+    const along = e * a + f * b;
+    return [(f * d - e * b).toFixed(1), along + x, along + x + width];
+  });
+}
+"""
 
 
 def test_history_lists_results_with_their_price_and_opens_them(page: Page) -> None:
@@ -44,6 +60,12 @@ def test_words_stand_on_paper_where_no_picture_can_be_had(page: Page, stack: Run
     page.evaluate("(id) => location.hash = `#/results/${id}`", result_id)
     expect(page.locator(".sheet.paper text").first).to_be_attached()
     assert page.locator(".sheet text").count() == page.locator("polygon.word").count()
+    expect(page.get_by_text("Redrawn from the words and their places")).to_be_visible()
+    boxes = page.evaluate(_PRINTED_WORDS_OF_A_LINE)
+    assert len(boxes) == 3, "the first line of the sample has three words"
+    for (_, _, end), (_, start, _) in itertools.pairwise(boxes):
+        assert start > end, "a gap stands between two words"
+    assert len({baseline for baseline, _, _ in boxes}) == 1
     screenshot(page, "paper")
 
 
