@@ -112,6 +112,38 @@ def test_the_operator_sees_lag_by_partition_and_throughput(page: Page) -> None:
     screenshot(page, "operator")
 
 
+def lacking(page: Page, scope: str, *patterns: str) -> None:
+    told = {"error": f"This API key lacks the scope '{scope}'", "code": "forbidden", "requestId": "1"}
+    for pattern in patterns:
+        page.route(pattern, lambda route: route.fulfill(status=403, json=told))
+
+
+def test_a_key_that_only_operates_is_shown_the_operators_view_alone(open_page: OpenPage, stack: RunningStack) -> None:
+    page = open_page(signed_in=False)
+    lacking(page, "read", "**/api/tokens/**", "**/api/ocr/**")
+    page.get_by_label("API key").fill(stack.facts["apiKey"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="How it is running")).to_be_visible()
+    expect(page.locator(".figure")).to_have_count(6)
+    expect(page.locator(".tabs a:visible")).to_have_text(["Operator"])
+    expect(page.locator(".balance")).to_be_hidden()
+    expect(page.locator(".error")).to_have_count(0)
+    screenshot(page, "only-operates")
+    page.get_by_role("link", name="OCR Services, start").click()
+    page.wait_for_url("**/#/operator")
+    expect(page.locator(".error")).to_have_count(0)
+
+
+def test_a_key_that_may_not_operate_is_not_led_there(open_page: OpenPage, stack: RunningStack) -> None:
+    page = open_page(signed_in=False)
+    lacking(page, "operate", "**/api/operator/**")
+    with page.expect_response("**/api/operator/overview"):
+        page.get_by_label("API key").fill(stack.facts["apiKey"])
+        page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Drop images or PDFs here")).to_be_visible()
+    expect(page.locator(".tabs a:visible")).to_have_text(["Read", "History"])
+
+
 def test_a_user_without_results_is_told_so(open_page: OpenPage) -> None:
     page = open_page(signed_in=False)
     page.route(

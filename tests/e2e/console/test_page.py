@@ -106,6 +106,7 @@ def test_nothing_moves_for_those_who_asked_for_stillness(open_page: OpenPage) ->
     page.evaluate("document.querySelector('main').append(document.createElement('progress'))")
     assert page.locator("main > progress").evaluate("(bar) => getComputedStyle(bar).animationName") == "none"
 
+    expect(page.locator("main h1")).to_be_visible()
 
 @pytest.mark.parametrize("path", ["#/", "#/history", "#/history/tokens", "#/operator"])
 def test_every_control_has_a_name(page: Page, path: str) -> None:
