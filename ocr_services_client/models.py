@@ -51,12 +51,19 @@ class UnfinishedResult:
     created_at: datetime
     code: str | None
     reason: str | None
+    deleted_at: datetime | None = None
 
     @classmethod
     def of(cls, body: Json) -> UnfinishedResult:
         """From the API's JSON."""
         return cls(
-            body["id"], body["status"], body["key"], moment(body["createdAt"]), body.get("code"), body.get("reason")
+            id=body["id"],
+            status=body["status"],
+            key=body["key"],
+            created_at=moment(body["createdAt"]),
+            code=body.get("code"),
+            reason=body.get("reason"),
+            deleted_at=_moment_or_none(body.get("deletedAt")),
         )
 
 
@@ -75,6 +82,7 @@ class ResultItem:
     tokens_used: int | None
     code: str | None
     reason: str | None
+    deleted_at: datetime | None = None
 
     @classmethod
     def of(cls, body: Json) -> ResultItem:
@@ -91,6 +99,7 @@ class ResultItem:
             tokens_used=body["tokensUsed"],
             code=body["code"],
             reason=body["reason"],
+            deleted_at=_moment_or_none(body.get("deletedAt")),
         )
 
 
@@ -131,3 +140,7 @@ class Transaction:
 def moment(text: str) -> datetime:
     """An aware moment from ISO 8601."""
     return datetime.fromisoformat(text)
+
+
+def _moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)

@@ -58,14 +58,19 @@ def error_of_verdict(verdict: Verdict, balance: int | None, retry_after_seconds:
     if verdict is Verdict.ADMITTED:
         return None
     if verdict is Verdict.NO_ACCOUNT:
-        return ApiError("insufficient_tokens", "Insufficient tokens: there is no account yet, so your balance is 0")
+        return _no_tokens("there is no account yet, so your balance is 0")
     if verdict is Verdict.NO_BALANCE:
-        return ApiError("insufficient_tokens", f"Insufficient tokens: your balance is {balance}")
+        return _no_tokens(f"your balance is {balance}")
     return ApiError(
         "unavailable",
         "Balances cannot be checked right now; try again later",
         {"Retry-After": str(retry_after_seconds)},
     )
+
+
+def _no_tokens(why: str) -> ApiError:
+    kept = "The uploaded file is kept and is read by itself after a top-up; do not upload it again"
+    return ApiError("insufficient_tokens", f"Insufficient tokens: {why}. {kept}")
 
 
 def state_of_document(document: Document) -> CompletedResult | UnfinishedResult:
@@ -77,7 +82,8 @@ def state_of_document(document: Document) -> CompletedResult | UnfinishedResult:
         id=document.result_id,
         status="failed" if failed else "deleted",
         key=document.key,
-        created_at=document.created_at if failed else document.deleted_at or document.created_at,
+        created_at=document.created_at,
+        deleted_at=document.deleted_at,
         code=document.error.code if failed and document.error else None,
         reason=document.error.reason if failed and document.error else None,
     )
@@ -92,6 +98,7 @@ def state_of_row(row: ListedResult) -> UnfinishedResult | None:
         status=row.status.value,
         key=row.key,
         created_at=row.finished_at or row.requested_at,
+        deleted_at=row.deleted_at,
         code=row.code,
         reason=row.reason,
     )
@@ -105,6 +112,7 @@ def item_of_row(row: ListedResult) -> ResultItem:
         key=row.key,
         requested_at=row.requested_at,
         created_at=row.finished_at or row.requested_at,
+        deleted_at=row.deleted_at,
         code=row.code,
         reason=row.reason,
         file_url=row.file_url,

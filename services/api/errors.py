@@ -52,7 +52,12 @@ ERRORS: Mapping[str, ErrorKind] = {
     "invalid_api_key": ErrorKind(
         401, "The API key is missing, unknown, revoked or expired.", "Missing API key: send it as X-API-Key"
     ),
-    "insufficient_tokens": ErrorKind(402, "The balance is at or below zero.", "Insufficient tokens: your balance is 0"),
+    "insufficient_tokens": ErrorKind(
+        402,
+        "The balance is at or below zero.",
+        "Insufficient tokens: your balance is 0. The uploaded file is kept and is read by itself after a top-up; "
+        "do not upload it again",
+    ),
     "forbidden": ErrorKind(403, "The API key lacks the scope.", "This API key lacks the scope 'process'"),
     "file_not_found": ErrorKind(
         404, "Nothing of yours is there.", "File not found: upload it first, then process its key"

@@ -100,7 +100,8 @@ class UnfinishedResult(WireModel):
     id: str
     status: Literal["pending", "failed", "refused", "deleted"]
     key: str
-    created_at: Timestamp = Field(description="When it was requested, failed, was refused or deleted.")
+    created_at: Timestamp = Field(description="When it was read, failed or was refused; else requested.")
+    deleted_at: Timestamp | None = Field(default=None, description="When it was deleted.")
     code: str | None = Field(default=None, description="Why it failed or was refused; stable.")
     reason: str | None = Field(default=None, description="The same as a sentence a person can act on.")
 
@@ -112,7 +113,8 @@ class ResultItem(WireModel):
     status: Literal["pending", "completed", "failed", "refused", "deleted"]
     key: str
     requested_at: Timestamp = Field(description="What the list is sorted by.")
-    created_at: Timestamp = Field(description="When it was completed, failed, was refused or deleted; else requested.")
+    created_at: Timestamp = Field(description="When it was completed, failed or was refused; else requested.")
+    deleted_at: Timestamp | None = Field(default=None, description="When it was deleted.")
     file_url: str | None = None
     language: str | None = None
     word_count: int | None = None

@@ -4,13 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, Integer, cast, extract, func, select
+from sqlalchemy import ColumnElement, Engine, Integer, case, cast, extract, func, or_, select
 
 from services.api.results import ResultStatus
 from services.api.tables import RESULTS
 from services.runtime.database import reading
 
 _MINUTE_SECONDS = 60
+
+_ENDED_AS: ColumnElement[str] = case(
+    (RESULTS.c.status != ResultStatus.DELETED.value, RESULTS.c.status),
+    (RESULTS.c.code.is_not(None), ResultStatus.FAILED.value),
+    # Words are counted only where something was read; rows that were deleted before 0009 kept their price alone.
+    (or_(RESULTS.c.word_count.is_not(None), RESULTS.c.tokens_used > 0), ResultStatus.COMPLETED.value),
+    (RESULTS.c.tokens_used == 0, ResultStatus.FAILED.value),
+    else_=ResultStatus.REFUSED.value,
+)
+"""How a result ended: one that was deleted since counts as what it was."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +52,14 @@ def count_results(engine: Engine, since: datetime) -> ResultFigures:
     ended = (
         select(
             minute.label("minute"),
-            columns.status,
+            _ENDED_AS.label("status"),
             columns.code,
             func.count().label("count"),
             func.coalesce(func.sum(columns.page_count), 0).label("pages"),
             func.coalesce(func.sum(columns.tokens_used), 0).label("tokens"),
         )
         .where(columns.finished_at > since)
-        .group_by(minute, columns.status, columns.code)
+        .group_by(minute, _ENDED_AS, columns.code)
         .order_by(minute)
     )
     asked_at = func.coalesce(columns.asked_at, columns.requested_at)

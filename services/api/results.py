@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, and_, or_, select, update
+from sqlalchemy import Connection, Engine, RowMapping, and_, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.document import Document
@@ -22,6 +22,8 @@ _Insert = postgresql.Insert | sqlite.Insert
 
 _KEPT = {"id", "user_id", "key", "requested_at", "asked_at"}
 """What an upsert leaves as it is."""
+
+_CODE_OF_A_FAILURE = case((RESULTS.c.status == "failed", RESULTS.c.code))
 
 
 class ResultStatus(StrEnum):
@@ -61,6 +63,7 @@ class ListedResult:
     word_count: int | None = None
     page_count: int | None = None
     tokens_used: int | None = None
+    deleted_at: datetime | None = None
 
 
 def listed_result(row: RowMapping) -> ListedResult:
@@ -111,7 +114,11 @@ def list_replies(connection: Connection, replies: Iterable[Reply]) -> None:
 
 
 def list_deleted(engine: Engine, tombstone: Document) -> None:
-    """Lists a result as deleted, also where the list has not heard of it yet. Raises `DatabaseUnavailable`."""
+    """Lists a result as deleted, also where the list has not heard of it yet. Raises `DatabaseUnavailable`.
+
+    When it was made, what it cost and how much it held stays: what was done is not undone by deleting its text.
+    """
+    failed = tombstone.usage.outcome == "failed"
     row: dict[str, Any] = dict.fromkeys(column.name for column in RESULTS.columns)
     row |= {
         "id": tombstone.result_id,
@@ -119,11 +126,13 @@ def list_deleted(engine: Engine, tombstone: Document) -> None:
         "key": tombstone.key,
         "status": ResultStatus.DELETED,
         "requested_at": tombstone.created_at,
-        "finished_at": tombstone.deleted_at,
-        # What it cost stays in the ledger, and hence here.
+        "finished_at": tombstone.created_at,
+        "deleted_at": tombstone.deleted_at,
+        "word_count": None if failed else tombstone.usage.words,
         "tokens_used": tombstone.usage.tokens,
     }
-    changed = {name: value for name, value in row.items() if name not in _KEPT}
+    changed = {name: value for name, value in row.items() if name not in _KEPT | {"page_count"}}
+    changed["code"] = _CODE_OF_A_FAILURE if failed else None
     with transaction(engine) as connection:
         statement = _upsert(connection.dialect.name, list(row), changed, RESULTS.c.status != ResultStatus.DELETED)
         _execute(connection, statement, [row])
@@ -131,10 +140,12 @@ def list_deleted(engine: Engine, tombstone: Document) -> None:
 
 def list_removed(engine: Engine, user_id: str, result_id: str, removed_at: datetime) -> None:
     """Lists a result as deleted of which no document tells anything. Raises `DatabaseUnavailable`."""
-    # What it cost stays in the ledger, and hence here.
-    kept = _KEPT | {"tokens_used"}
-    values: dict[str, Any] = {column.name: None for column in RESULTS.columns if column.name not in kept}
-    values |= {"status": ResultStatus.DELETED, "finished_at": removed_at}
+    values = {
+        "status": ResultStatus.DELETED,
+        "deleted_at": removed_at,
+        "code": _CODE_OF_A_FAILURE,
+        **dict.fromkeys(("reason", "file_url", "language")),
+    }
     own = and_(RESULTS.c.id == result_id, RESULTS.c.user_id == user_id, RESULTS.c.status != ResultStatus.DELETED)
     with transaction(engine) as connection:
         connection.execute(update(RESULTS).where(own).values(values))

@@ -1,4 +1,4 @@
-"""The API's tables, as `migrations/versions/0002_api.py` makes them; 0003 adds indices, 0008 a column."""
+"""The API's tables, as `migrations/versions/0002_api.py` makes them; 0003 adds indices, 0008 and 0009 a column each."""
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
@@ -37,6 +37,7 @@ RESULTS = Table(
     Column("page_count", BigInteger),
     Column("tokens_used", BigInteger),
     Column("asked_at", UtcDateTime),  # when it was last listed as pending, in whole milliseconds as on the wire
+    Column("deleted_at", UtcDateTime),
 )
 
 RESULT_OFFSETS = Table(

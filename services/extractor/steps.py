@@ -132,7 +132,8 @@ def _refusal(balances: BalanceTable, user_id: str) -> Refuse | None:
         return None
     balance = balances.balance(user_id)
     reason = "there is no account for this user" if balance is None else f"the balance is {balance} tokens"
-    return Refuse(Failure(code=ErrorCode.INSUFFICIENT_TOKENS, reason=f"Not read: {reason}."))
+    kept = "The file is kept and is read by itself after a top-up."
+    return Refuse(Failure(code=ErrorCode.INSUFFICIENT_TOKENS, reason=f"Not read: {reason}. {kept}"))
 
 
 def _fetch(objects: ObjectStore, request: OcrRequest, path: Path, bytes_max: int) -> Outcome:

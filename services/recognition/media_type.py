@@ -42,7 +42,8 @@ def sniff(head: bytes) -> str:
     if b"%PDF-" in head[:HEAD_BYTES]:
         return PDF
     raise UnsupportedMediaType(
-        "The content is not a JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or PDF, whatever the name says."
+        "The content is not a JPEG, PNG, WebP, TIFF, BMP, GIF or PDF, nor a HEIC, which is read where its decoder is "
+        "installed, whatever the name says."
     )
 
 

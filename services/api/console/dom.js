@@ -59,7 +59,7 @@ export function toast(sentence) {
 }
 
 /** An error as a person is told it: the API's sentence, its code, and the id to quote. */
-export function errorBox(error, { onretry = null } = {}) {
+export function errorBox(error, { onretry = null, retryLabel = "Try again" } = {}) {
   announce(error.message);
   return h(
     "div.error",
@@ -71,7 +71,7 @@ export function errorBox(error, { onretry = null } = {}) {
       error.code && h("code", {}, error.code),
       error.requestId && h("span", {}, " request ", h("code.id", {}, error.requestId)),
     ),
-    onretry && h("button.plain", { type: "button", onclick: onretry }, "Try again"),
+    onretry && h("button.plain", { type: "button", onclick: onretry }, retryLabel),
   );
 }
 

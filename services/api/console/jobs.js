@@ -15,6 +15,7 @@ export class Job extends EventTarget {
   /** How much of the upload is done, 0 to 1. */ progress = 0;
   /** A result as the API answers it. */ result = null;
   error = null;
+  /** Where it was uploaded to: another try asks for that, as another upload would be another charge. */ key = null;
   /** Why it is not getting on for now, as a sentence. */ note = "";
   /** Whether its result is shown as soon as it is there. */ opens = false;
 
@@ -68,11 +69,11 @@ export class Jobs extends EventTarget {
   }
 
   async #run(job) {
-    job.change({ stage: "uploading" });
+    if (job.key === null) job.change({ stage: "uploading" });
     try {
-      const key = await upload(this.api, job.file, (progress) => job.change({ progress }));
+      job.key ??= await upload(this.api, job.file, (progress) => job.change({ progress }));
       job.change({ stage: "reading", progress: 1, since: performance.now() });
-      const result = await this.#process(key, job);
+      const result = await this.#process(job.key, job);
       if (job.preview !== null) this.pictures.set(result.id, job.preview);
       job.change({ stage: "done", result, note: "" });
     } catch (error) {

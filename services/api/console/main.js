@@ -30,6 +30,10 @@ function show(next) {
 
 async function route() {
   if (session === null) return;
+  if (session.onlyOperates && location.hash !== "#/operator") {
+    location.replace("#/operator");
+    return;
+  }
   const asked = location.hash;
   const found = ROUTES.map(([pattern, open]) => [pattern.exec(asked), open]).find(([match]) => match !== null);
   for (const link of document.querySelectorAll(".tabs a")) {
@@ -47,14 +51,41 @@ async function route() {
   else show(next);
 }
 
-function signIn(key) {
+async function signIn(key) {
   const api = new Api(key);
-  session = { api, account: new Account(api), jobs: new Jobs(api) };
+  const begun = { api, account: new Account(api), jobs: new Jobs(api), onlyOperates: false };
+  session = begun;
+  begun.jobs.addEventListener("settled", ({ detail: job }) => settled(job));
+  const operates = isAllowed(api, "/api/operator/overview");
+  const problem = await begun.account.refresh().then(
+    () => null,
+    (error) => error,
+  );
+  if (session !== begun) return;
+  if (problem?.status === 401) {
+    signOut(problem);
+    return;
+  }
+  const reads = problem?.status !== 403;
+  begun.onlyOperates = !reads && (await operates);
+  if (session !== begun) return;
   for (const part of document.querySelectorAll(".tabs, .account")) part.hidden = false;
-  session.jobs.addEventListener("settled", ({ detail: job }) => settled(job));
-  session.account.refresh().catch((error) => (error.status === 401 ? signOut(error) : undefined));
+  document.querySelector(".balance").hidden = !reads;
+  tab("#/").hidden = begun.onlyOperates;
+  tab("#/history").hidden = !reads;
+  tab("#/operator").hidden = true;
+  operates.then((may) => session === begun && (tab("#/operator").hidden = !may));
   route();
 }
+
+const tab = (href) => document.querySelector(`.tabs a[href="${href}"]`);
+
+/** Whether the key has the scope for a path; what fails for another reason is told where it is asked for. */
+const isAllowed = (api, path) =>
+  api.call("GET", path).then(
+    () => true,
+    ({ status }) => status !== 403,
+  );
 
 function signOut(problem = null) {
   forgetKey();
@@ -77,7 +108,7 @@ function settled(job) {
 }
 
 function take(files) {
-  if (session === null || files.length === 0) return false;
+  if (session === null || session.onlyOperates || files.length === 0) return false;
   session.jobs.add(files);
   if (!/^#?\/?$/.test(location.hash)) location.hash = "#/";
   return true;
@@ -87,7 +118,7 @@ document.addEventListener("paste", (event) => {
   if (take(named(event.clipboardData.files))) event.preventDefault();
 });
 document.addEventListener("dragover", (event) => {
-  if (session === null || !event.dataTransfer.types.includes("Files")) return;
+  if (session === null || session.onlyOperates || !event.dataTransfer.types.includes("Files")) return;
   event.preventDefault();
   document.body.classList.add("dropping");
 });

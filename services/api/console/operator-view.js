@@ -47,8 +47,8 @@ function figures(overview) {
     figure(number(overview.pages), overview.pages === 1 ? "page" : "pages"),
     figure(number(overview.tokens), "tokens charged"),
     figure(number(overview.pending), pending),
-    figure(number(lagging), "records behind"),
-    figure(behind === null ? "–" : `${number(behind)} s`, behind === null ? "the ledger was not heard of" : "since the ledger's last word", behind === null || behind > 60),
+    figure(number(lagging), lagging === 1 ? "record behind" : "records behind"),
+    figure(behind === null ? "–" : `${number(behind)} s`, behind === null ? "the ledger was not heard of" : "until charges are in the ledger", behind === null || behind > 60),
   );
 }
 

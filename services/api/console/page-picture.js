@@ -27,6 +27,7 @@ export function pagePicture(page, source, onpoint) {
   overlay.append(...shapes);
   const card = h("div.card", { "aria-hidden": "true", hidden: true });
   frame.append(overlay, card);
+  const caption = h("figcaption.fine", { hidden: true }, "Redrawn from the words and their places. It is not a picture of the page.");
 
   if (source === null) asPaper();
   else {
@@ -38,6 +39,7 @@ export function pagePicture(page, source, onpoint) {
   /** Draws the words themselves: the picture is somewhere this browser may not look, or no browser can show it. */
   function asPaper() {
     frame.classList.add("paper");
+    caption.hidden = false;
     const lines = page.blocks.flatMap((block) => block.lines);
     overlay.prepend(...lines.flatMap((line) => printed(line, page)));
   }
@@ -70,7 +72,7 @@ export function pagePicture(page, source, onpoint) {
     shapes[to].focus();
   });
   shapes[0]?.setAttribute("tabindex", "0");
-  return { element: frame, point };
+  return { element: h("figure", {}, frame, caption), point };
 }
 
 /** All words of a page, in reading order. */
@@ -95,17 +97,27 @@ function shapeOf(word, index, page) {
   return shape;
 }
 
-/** A line's words as text of one size, each as wide as it stands on the page. */
+/** How much of a word's outline is left free on either side, in parts of its height: neighbours must not touch. */
+const INSET = 0.12;
+
+/** A line's words as text of one size on one baseline, each as wide as it stands on the page. */
 function printed(line, page) {
-  const placed = line.words.map((word) => [word, ...measured(word, page)]);
-  const heights = placed.map(([, , , height]) => height).sort((a, b) => a - b);
-  const size = heights[Math.floor(heights.length / 2)];
-  return placed.map(([word, [x, y], width, height, degrees]) => {
+  const placed = line.words.map((word) => [word, measured(word, page)]);
+  const size = median(placed.map(([, { height }]) => height));
+  const degrees = median(placed.map(([, { degrees }]) => degrees));
+  const [dx, dy] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+  // How far a word's middle stands below the line's direction; the same for all of them on one baseline.
+  const below = median(placed.map(([, { middle: [x, y] }]) => y * dx - x * dy));
+  return placed.map(([word, { middle: [x, y], width, height }]) => {
+    const [along, own] = [x * dx + y * dy, y * dx - x * dy];
+    // A word far from the others stays where it stands: lines are not always straight.
+    const across = Math.abs(own - below) < size / 3 ? below : own;
     const text = svg("text", {
-      transform: `translate(${x} ${y}) rotate(${degrees})`,
-      y: (height + size * 0.58) / 2,
+      transform: `translate(${along * dx - across * dy} ${along * dy + across * dx}) rotate(${degrees})`,
+      y: size * 0.29,
       "font-size": size * 0.82,
-      textLength: Math.max(width, 1),
+      "text-anchor": "middle",
+      textLength: Math.max(width - 2 * INSET * Math.min(height, size), width / 2, 1),
       lengthAdjust: "spacingAndGlyphs",
       "aria-hidden": "true",
     });
@@ -114,11 +126,19 @@ function printed(line, page) {
   });
 }
 
-/** A word's first corner, its width and height in pixels of the page, and how far it is turned. */
+function median(values) {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+/** A word's middle, its width and height in pixels of the page, and how far it is turned. */
 function measured(word, page) {
-  const [[x0, y0], [x1, y1], , [x3, y3]] = word.polygon.map(([x, y]) => [x * page.width, y * page.height]);
-  const degrees = (Math.atan2(y1 - y0, x1 - x0) * 180) / Math.PI;
-  return [[x0, y0], Math.hypot(x1 - x0, y1 - y0), Math.hypot(x3 - x0, y3 - y0), degrees];
+  const [[x0, y0], [x1, y1], [x2, y2], [x3, y3]] = word.polygon.map(([x, y]) => [x * page.width, y * page.height]);
+  return {
+    middle: [(x0 + x2) / 2, (y0 + y2) / 2],
+    width: Math.hypot(x1 - x0, y1 - y0),
+    height: Math.hypot(x3 - x0, y3 - y0),
+    degrees: (Math.atan2(y1 - y0, x1 - x0) * 180) / Math.PI,
+  };
 }
 
 function describe(card, word) {

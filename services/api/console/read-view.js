@@ -22,7 +22,7 @@ export function readView({ api, jobs }) {
       h("label.button.accent", { for: "files" }, "Choose files"),
       h("span.or", {}, "or paste a picture with ", h("kbd", {}, "Ctrl"), " ", h("kbd", {}, "V")),
     ),
-    h("p.fine", {}, "JPEG, PNG, WebP, TIFF, BMP, GIF, PDF. You pay for a page and its words, once, and only if it was read."),
+    h("p.fine", {}, "JPEG, PNG, WebP, TIFF, BMP, GIF, PDF, and HEIC where its decoder is installed. You pay for a page and its words, once, and only if it was read."),
   );
   const list = h("ul.jobs", { "aria-label": "Files of this visit" });
   const recent = h("section.recent");
@@ -105,7 +105,7 @@ function stateOf(job, onretry) {
         h("span.fine", {}, `${counted(job.result.wordCount, "word")}, ${counted(job.result.tokensUsed, "token")}`),
       ];
     default:
-      return [errorBox(job.error, { onretry: mayHelpLater(job.error) ? onretry : null })];
+      return [errorBox(job.error, { onretry: mayHelpLater(job.error) ? onretry : null, retryLabel: job.error.status === 402 ? "Ask again after a top-up" : undefined })];
   }
 }
 

@@ -65,7 +65,10 @@ function unfinished(result) {
   if (result.status === "pending") {
     return h("div.waiting", {}, h("progress", { "aria-label": "Reading" }), h("p", {}, "It is being read. This page shows it as soon as it is there."));
   }
-  if (result.status === "deleted") return h("p.notice", {}, "This result was deleted. What it cost stays in your transactions.");
+  if (result.status === "deleted") {
+    const when = result.deletedAt ? [" on ", time(result.deletedAt)] : [];
+    return h("p.notice", {}, "This result was deleted", ...when, ". What it cost stays in your transactions.");
+  }
   return errorBox({ message: result.reason, code: result.code });
 }
 

@@ -27,7 +27,7 @@ export function resultRow(api, result, ondeleted) {
       "div.what",
       {},
       h("a.name", { href: `#/results/${result.id}` }, name),
-      h("span.fine", {}, detail(result)),
+      h("span.fine", {}, ...detail(result)),
     ),
     statusChip(result.status),
     h("span.price", {}, result.tokensUsed === null ? "" : `${number(result.tokensUsed)} tokens`),
@@ -43,10 +43,12 @@ export function resultRow(api, result, ondeleted) {
 }
 
 function detail(result) {
-  if (result.reason) return result.reason;
-  if (result.wordCount === null) return "";
-  const pages = result.pageCount === null ? "" : `${counted(result.pageCount, "page")}, `;
-  return pages + counted(result.wordCount, "word");
+  if (result.reason) return [result.reason];
+  const facts = [];
+  if (result.pageCount !== null) facts.push(counted(result.pageCount, "page"));
+  if (result.wordCount !== null) facts.push(counted(result.wordCount, "word"));
+  if (result.deletedAt) facts.push(h("span", {}, "deleted ", time(result.deletedAt)));
+  return facts.flatMap((fact, index) => (index === 0 ? [fact] : [", ", fact]));
 }
 
 /** Deletes a result, after asking; says what went wrong if something does. */

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from playwright.sync_api import Page, expect
 
 from tests.e2e.console.conftest import SAMPLE, OpenPage, read_sample, screenshot
 from tests.e2e.local.running import RunningStack
+
+_PRINTED_WORDS_OF_A_LINE = """
+() => {
+  const lines = Map.groupBy(document.querySelectorAll(".sheet text"), (text) => {
+    const { b, d, e, f } = text.transform.baseVal.consolidate().matrix;
+    return (f * d - e * b).toFixed(1);
+  });
+  return [...lines.values()][0].map((text) => {
+    const { a, b, d, e, f } = text.transform.baseVal.consolidate().matrix;
+    const { x, width } = text.getBBox();
+    const along = e * a + f * b;
+    return [(f * d - e * b).toFixed(1), along + x, along + x + width];
+  });
+}
+"""
 
 
 def test_history_lists_results_with_their_price_and_opens_them(page: Page) -> None:
@@ -44,6 +60,12 @@ def test_words_stand_on_paper_where_no_picture_can_be_had(page: Page, stack: Run
     page.evaluate("(id) => location.hash = `#/results/${id}`", result_id)
     expect(page.locator(".sheet.paper text").first).to_be_attached()
     assert page.locator(".sheet text").count() == page.locator("polygon.word").count()
+    expect(page.get_by_text("Redrawn from the words and their places")).to_be_visible()
+    boxes = page.evaluate(_PRINTED_WORDS_OF_A_LINE)
+    assert len(boxes) == 3, "the first line of the sample has three words"
+    for (_, _, end), (_, start, _) in itertools.pairwise(boxes):
+        assert start > end, "a gap stands between two words"
+    assert len({baseline for baseline, _, _ in boxes}) == 1
     screenshot(page, "paper")
 
 
@@ -58,8 +80,10 @@ def test_a_result_is_deleted_after_asking(page: Page) -> None:
     row.get_by_role("button", name=re.compile("^Delete the result of receipt")).click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(row.locator(".chip")).to_have_text("Deleted")
+    deleted, read = row.locator(".what time"), row.locator(".when time")
+    assert str(read.get_attribute("datetime")) < str(deleted.get_attribute("datetime"))
     row.get_by_role("link").click()
-    expect(page.get_by_text("This result was deleted.")).to_be_visible()
+    expect(page.get_by_text("This result was deleted on")).to_be_visible()
 
 
 def test_transactions_tell_what_was_spent_on_what(page: Page) -> None:
@@ -86,6 +110,38 @@ def test_the_operator_sees_lag_by_partition_and_throughput(page: Page) -> None:
     expect(page.locator(".chart > span")).to_have_count(60)
     expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
     screenshot(page, "operator")
+
+
+def lacking(page: Page, scope: str, *patterns: str) -> None:
+    told = {"error": f"This API key lacks the scope '{scope}'", "code": "forbidden", "requestId": "1"}
+    for pattern in patterns:
+        page.route(pattern, lambda route: route.fulfill(status=403, json=told))
+
+
+def test_a_key_that_only_operates_is_shown_the_operators_view_alone(open_page: OpenPage, stack: RunningStack) -> None:
+    page = open_page(signed_in=False)
+    lacking(page, "read", "**/api/tokens/**", "**/api/ocr/**")
+    page.get_by_label("API key").fill(stack.facts["apiKey"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="How it is running")).to_be_visible()
+    expect(page.locator(".figure")).to_have_count(6)
+    expect(page.locator(".tabs a:visible")).to_have_text(["Operator"])
+    expect(page.locator(".balance")).to_be_hidden()
+    expect(page.locator(".error")).to_have_count(0)
+    screenshot(page, "only-operates")
+    page.get_by_role("link", name="OCR Services, start").click()
+    page.wait_for_url("**/#/operator")
+    expect(page.locator(".error")).to_have_count(0)
+
+
+def test_a_key_that_may_not_operate_is_not_led_there(open_page: OpenPage, stack: RunningStack) -> None:
+    page = open_page(signed_in=False)
+    lacking(page, "operate", "**/api/operator/**")
+    with page.expect_response("**/api/operator/overview"):
+        page.get_by_label("API key").fill(stack.facts["apiKey"])
+        page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Drop images or PDFs here")).to_be_visible()
+    expect(page.locator(".tabs a:visible")).to_have_text(["Read", "History"])
 
 
 def test_a_user_without_results_is_told_so(open_page: OpenPage) -> None:

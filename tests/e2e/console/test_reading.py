@@ -184,6 +184,23 @@ def test_an_upload_that_breaks_off_can_be_tried_again(page: Page, stack: Running
     page.wait_for_url("**/#/results/*")
 
 
+def test_without_tokens_a_file_is_said_to_be_kept_and_is_not_uploaded_twice(page: Page) -> None:
+    uploads: list[str] = []
+    page.on(
+        "request", lambda request: uploads.append(request.url) if request.url.endswith("/api/files/upload") else None
+    )
+    kept = "Insufficient tokens: your balance is 0. The uploaded file is kept and is read by itself after a top-up"
+    told = {"error": kept, "code": "insufficient_tokens", "requestId": "1"}
+    page.route("**/api/ocr/process", lambda route: route.fulfill(status=402, json=told))
+    page.set_input_files("#files", SAMPLE)
+    expect(page.get_by_role("group", name="Error")).to_contain_text("is kept and is read by itself")
+    screenshot(page, "no-tokens")
+    page.unroute("**/api/ocr/process")
+    page.get_by_role("button", name="Ask again after a top-up").click()
+    page.wait_for_url("**/#/results/*")
+    assert len(uploads) == 1
+
+
 def test_where_the_store_lets_no_browser_in_the_api_takes_the_file(page: Page, stack: RunningStack) -> None:
     page.route(f"{stack.facts['s3Endpoint']}/**", lambda route: route.abort())
     with page.expect_response("**/api/files") as stored:

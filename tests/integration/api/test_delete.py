@@ -33,14 +33,18 @@ def test_a_deleted_result_is_gone_everywhere_and_is_not_read_again(
     key = stack.upload(user, completing("unforgettable words"))
     identity = api.post(user, key).json()["id"]
     until_listed(api, user, identity, "completed")
+    (before,) = listed(api, user)
     assert delete(api, user, identity).status_code == 204
-    assert api.result(user, identity).json()["status"] == "deleted"
+    told = api.result(user, identity).json()
+    assert told["status"] == "deleted"
     layout = api.client.get(f"/api/ocr/results/{identity}/layout", headers=user.headers)
     assert (layout.status_code, layout.json()["code"]) == (410, "result_deleted")
     again = api.post(user, key)
     assert (again.status_code, again.json()["code"]) == (410, "result_deleted")
     (row,) = listed(api, user)
-    assert (row["status"], row["tokensUsed"], row["wordCount"]) == ("deleted", 52, None)
+    assert (row["status"], row["tokensUsed"], row["wordCount"], row["pageCount"]) == ("deleted", 52, 2, 1)
+    assert row["createdAt"] == told["createdAt"] == before["createdAt"]
+    assert str(row["createdAt"]) < str(row["deletedAt"]) == told["deletedAt"]
     body, _ = stack.store.read(documents.bucket, document_key(user.id, identity)) or (b"", "")
     assert body
     assert b"unforgettable" not in body

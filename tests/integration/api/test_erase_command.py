@@ -102,7 +102,8 @@ def test_erasing_removes_what_cannot_be_read_by_its_key_and_goes_on(engine: Engi
     for result_id in before:
         row = find_result(engine, result_id)
         assert row is not None
-        assert (row.status, row.file_url, row.language, row.word_count) == (ResultStatus.DELETED, None, None, None)
+        assert (row.status, row.file_url, row.language, row.reason) == (ResultStatus.DELETED, None, None, None)
+        assert row.deleted_at is not None
     tokens = {find_result(engine, result_id).tokens_used for result_id in _UNREADABLE}  # type: ignore[union-attr]
     assert tokens == {completed().tokens_used}, "what it cost stays"
     assert "0 results deleted" in run("erase", USER, "--yes").stdout

@@ -8,22 +8,23 @@ from datetime import timedelta
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
+from schemas.events import ErrorCode, Failure
 from schemas.topics import REQUESTS, RESULTS, TOPICS, UPLOADS
 from services.api.result_figures import count_results
-from services.api.results import ResultStatus
+from services.api.results import ResultStatus, list_deleted, list_removed, list_replies
 from services.api.tables import RESULTS as RESULT_ROWS
 from services.api.topic_lag import BrokerWatch, TopicLag
 from services.runtime import groups
-from services.runtime.database import transaction
+from services.runtime.database import reading, transaction
 from services.runtime.errors import BrokerUnavailable
 from services.runtime.kafka import common_config, consumer_config, create_producer, dead_letters_name, topic_name
 from services.runtime.provisioning import provision_topics
 from services.runtime.settings import KafkaSettings
 from tests.support.parts import KafkaPart
 from tests.support.stage import wait_for
-from tests.unit.api.fakes import KEY, NOW, USER
+from tests.unit.api.fakes import KEY, NOW, USER, completed, document, failed
 
 _MINUTE = timedelta(minutes=1)
 
@@ -94,6 +95,42 @@ def test_results_are_counted_by_minute_status_and_code(engine: Engine) -> None:
         (NOW - _MINUTE, ResultStatus.COMPLETED, None, 2, 6, 400),
     ]
     assert (figures.pending, figures.oldest_pending_at) == (2, NOW - 7 * _MINUTE)
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed before", "not heard of before"])
+def test_deleting_a_result_changes_no_figure(engine: Engine, listed: bool) -> None:
+    error = Failure(code=ErrorCode.UNREADABLE_DOCUMENT, reason="because")
+    broken = document(error=error).model_copy(update={"result_id": "broken"})
+    broken = broken.model_copy(update={"usage": broken.usage.model_copy(update={"tokens": 0})})
+    if listed:
+        with transaction(engine) as connection:
+            failure = failed(ErrorCode.UNREADABLE_DOCUMENT).model_copy(update={"result_id": "broken"})
+            list_replies(connection, [completed(), failure])
+    for each in (document(), broken):
+        list_deleted(engine, each.tombstone(NOW + 30 * _MINUTE))
+    found = count_results(engine, NOW - 60 * _MINUTE).finished
+    assert {(each.minute, each.status, each.code, each.count, each.pages, each.tokens) for each in found} == {
+        (NOW, ResultStatus.COMPLETED, None, 1, 1 if listed else 0, 52),
+        (NOW, ResultStatus.FAILED, "unreadable_document" if listed else None, 1, 0, 0),
+    }
+
+
+def test_what_is_removed_without_a_document_counts_as_what_it_was(engine: Engine) -> None:
+    add(engine, ResultStatus.COMPLETED, 1)
+    add(engine, ResultStatus.FAILED, 1, "unreadable_document")
+    add(engine, ResultStatus.REFUSED, 1, "unavailable")
+    add(engine, ResultStatus.PENDING, 1)
+    with reading(engine) as connection:
+        ids = list(connection.execute(select(RESULT_ROWS.c.id)).scalars())
+    for each in ids:
+        list_removed(engine, USER, each, NOW)
+    figures = count_results(engine, NOW - 60 * _MINUTE)
+    assert {(each.status, each.code, each.count, each.pages, each.tokens) for each in figures.finished} == {
+        (ResultStatus.COMPLETED, None, 1, 3, 200),
+        (ResultStatus.FAILED, "unreadable_document", 1, 0, 0),
+        (ResultStatus.REFUSED, None, 1, 0, 0),
+    }
+    assert figures.pending == 0
 
 
 def test_what_is_pending_again_waits_since_it_was_asked_for_again(engine: Engine) -> None:

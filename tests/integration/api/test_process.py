@@ -249,7 +249,9 @@ def test_without_tokens_nothing_is_requested(stack: Stack, api: Replica, balance
     user = stack.user(balance=balance)
     key = stack.upload(user, completing("x"))
     before = sum(stack.extractor.requests.values())
-    assert says in assert_error(api.post(user, key), 402, "insufficient_tokens")
+    told = assert_error(api.post(user, key), 402, "insufficient_tokens")
+    assert says in told
+    assert "is kept and is read by itself after a top-up" in told
     assert says in assert_error(api.post(user, key, Prefer="respond-async"), 402, "insufficient_tokens")
     assert sum(stack.extractor.requests.values()) == before
     stack.publish_balance(user.id, 10)

@@ -232,8 +232,10 @@ def test_a_deleted_result_does_not_come_back(engine: Engine, listed_before: bool
     pending(engine)
     list_deleted(engine, tombstone.model_copy(update={"deleted_at": NOW + timedelta(2)}))
     deleted = row(engine)
-    assert (deleted.status, deleted.finished_at) == (ResultStatus.DELETED, NOW + timedelta(1))
-    assert (deleted.file_url, deleted.language, deleted.word_count, deleted.tokens_used) == (None, None, None, 52)
+    assert (deleted.status, deleted.deleted_at) == (ResultStatus.DELETED, NOW + timedelta(1))
+    assert (deleted.finished_at, deleted.tokens_used, deleted.word_count) == (NOW, 52, 2)
+    assert deleted.page_count == (1 if listed_before else None)
+    assert (deleted.file_url, deleted.language, deleted.reason) == (None, None, None)
 
 
 def test_a_reason_that_sql_cannot_hold_stops_nothing(engine: Engine) -> None:

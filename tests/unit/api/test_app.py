@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -256,7 +257,7 @@ def test_a_result_is_told_in_every_state() -> None:
     def row(status: ResultStatus, user_id: str = USER, code: str | None = None) -> ListedResult:
         return ListedResult(RESULT_ID, user_id, KEY, status, NOW, None, code, "because" if code else None)
 
-    common = {"id": RESULT_ID, "key": KEY, "createdAt": "2026-06-15T10:30:00.000Z"}
+    common = {"id": RESULT_ID, "key": KEY, "createdAt": "2026-06-15T10:30:00.000Z", "deletedAt": None}
     world = FakeWorld()
     assert_error(call(app(world), "GET", path), 404, "file_not_found")
     world.rows[RESULT_ID] = row(ResultStatus.PENDING)
@@ -269,9 +270,10 @@ def test_a_result_is_told_in_every_state() -> None:
     error = Failure(code=ErrorCode.UNREADABLE_DOCUMENT, reason="because")
     world.documents[USER, RESULT_ID] = document(error=error)
     assert call(app(world), "GET", path).json()["code"] == "unreadable_document"
-    world.documents[USER, RESULT_ID] = document(deleted=True)
+    world.documents[USER, RESULT_ID] = document().tombstone(NOW + timedelta(hours=1))
     deleted = call(app(world), "GET", path).json()
-    assert deleted == common | {"status": "deleted", "code": None, "reason": None}
+    deletion = {"status": "deleted", "deletedAt": "2026-06-15T11:30:00.000Z", "code": None, "reason": None}
+    assert deleted == common | deletion
     world.documents[USER, RESULT_ID] = document()
     done = call(app(world), "GET", path).json()
     assert (done["status"], done["text"], done["tokensUsed"]) == ("completed", "two words", 52)

@@ -31,6 +31,7 @@ def test_a_page_has_every_field_of_every_result_and_the_way_to_the_next() -> Non
                 "key": KEY,
                 "requestedAt": "2026-06-15T10:30:00.000Z",
                 "createdAt": "2026-06-15T10:30:01.000Z",
+                "deletedAt": None,
                 "fileUrl": "url",
                 "language": "en",
                 "wordCount": 2,

@@ -101,6 +101,18 @@ def test_waiting_ends_in_time(service: Service) -> None:
     assert sum(service.slept) <= 10
 
 
+def test_a_deleted_result_tells_when_it_was_made_and_when_deleted(service: Service) -> None:
+    deleted = PENDING | {"status": "deleted", "deletedAt": "2026-06-16T10:30:00.000Z", "code": None, "reason": None}
+    facts = {"requestedAt": PENDING["createdAt"], "language": None, "wordCount": 2, "pageCount": 1, "tokensUsed": 52}
+    service.will("GET /api/ocr/results/r1", httpx.Response(200, json=deleted))
+    service.will("GET /api/ocr/results", httpx.Response(200, json={"results": [deleted | facts], "nextCursor": None}))
+    made, gone = datetime(2026, 6, 15, 10, 30, tzinfo=UTC), datetime(2026, 6, 16, 10, 30, tzinfo=UTC)
+    found = service.client.result("r1")
+    assert not isinstance(found, Result)
+    for each in (found, next(service.client.results())):
+        assert (each.created_at, each.deleted_at) == (made, gone)
+
+
 @pytest.mark.parametrize("status", ["failed", "refused"])
 def test_a_result_that_failed_later_is_an_error_with_its_code(service: Service, status: str) -> None:
     service.will(GET, ok(PENDING | {"status": status, "code": "unreadable_document", "reason": "It is torn"}))
